@@ -1,0 +1,432 @@
+"""The only state machine of a worker.
+
+Two rules hold everything else up. `wanted` is changed by requests alone, `phase` by facts alone. And every change goes
+through `step`: an event is looked up in TRANSITIONS, which says what happened; then `settle` fires what must follow
+from wish and phase together, until nothing changes any more.
+
+Theory of operation. An attempt is one incarnation; each fact about it carries its number and is dropped when the
+number is not the current one. A generation is one wish: asking for a start or a restart makes a new one, and a phase
+that serves another generation than the wanted one has to make way. So "restart" needs no state of its own, a stop
+during a start is remembered without a flag, and a worker that is done (`Down` in the wanted generation) is left alone.
+The caller saves the worker before it runs the effects; `resume` gives the effects again to a master that woke up.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from beeyard.domain import restart
+from beeyard.domain.health import Health
+from beeyard.domain.messages import (
+    Asked,
+    Blocked,
+    Bury,
+    CancelTimer,
+    ContactLost,
+    ContactRegained,
+    Destroy,
+    Effect,
+    Event,
+    Exit,
+    Exited,
+    Fired,
+    HostRestarted,
+    Kill,
+    Launch,
+    Launched,
+    LaunchFailed,
+    Now,
+    Prepare,
+    Prepared,
+    Probed,
+    Respecified,
+    SetTimer,
+    Terminate,
+    Unwatch,
+    Watch,
+)
+from beeyard.domain.spec import needs_restart
+from beeyard.domain.worker import (
+    Cause,
+    Death,
+    Down,
+    Failed,
+    Phase,
+    Preparing,
+    Running,
+    Starting,
+    Stopping,
+    Waiting,
+    Wanted,
+    Worker,
+    describe,
+)
+
+KILL_AGAIN = 10.0
+"""Seconds between two kills of a tree that does not die: a process in uninterruptible sleep ends only later."""
+
+Step = tuple[Worker, list[Effect]]
+
+
+def step(worker: Worker, event: Event, now: Now, roll: float = 0.5) -> Step:
+    """Take one event. Returns the worker as it is now, and what has to be done, in order.
+
+    Args:
+        roll: a number in [0, 1) for the jitter of a restart delay.
+    """
+    if _stale(worker, event):
+        return worker, []
+    handle = TRANSITIONS[type(worker.phase), type(event)]
+    worker, effects = handle(worker, worker.phase, event, now, roll)
+    return settle(worker, now, effects)
+
+
+def settle(worker: Worker, now: Now, effects: list[Effect]) -> Step:
+    """Fire what wish and phase together demand, until nothing changes."""
+    while (after := _follows(worker, now, effects)) is not worker:
+        worker = after
+    return worker, effects
+
+
+def resume(worker: Worker, now: Now) -> list[Effect]:
+    """The effects that a master owes this worker when it wakes up; each is harmless if it was run before."""
+    match worker.phase:
+        case Preparing():
+            return [Prepare()]
+        case Starting(attempt=attempt):
+            return [Launch(attempt)]
+        case Running(attempt=attempt, handle=handle):
+            return [Watch(attempt, handle)] if worker.spec.probes else []
+        case Stopping(attempt=attempt, step=taken, deadline=deadline):
+            steps = worker.spec.stop
+            last = Terminate(attempt, steps[taken - 1], taken) if taken <= len(steps) else Kill(attempt)
+            return [last, SetTimer("stop", deadline, worker.serial)]
+        case Waiting(until=at) | Failed(retry_at=float(at)):
+            return [SetTimer("retry", at, worker.serial)]
+        case Down() | Failed():
+            return []
+
+
+# --- what must follow -----------------------------------------------------------------------------------------------
+
+
+def _follows(worker: Worker, now: Now, effects: list[Effect]) -> Worker:
+    """One state-triggered transition, or the very same worker when it is at rest."""
+    wanted, phase = worker.wanted, worker.phase
+    current = wanted.up and phase.generation == wanted.generation
+    match phase:
+        case Down() if wanted.up and not current:
+            effects.append(Prepare())
+            return replace(worker, phase=Preparing(wanted.generation), health=Health())
+        case Preparing() | Waiting() | Failed() if not current:
+            if not isinstance(phase, Preparing):
+                effects.append(CancelTimer())
+            return replace(worker, phase=Down(phase.generation, "stopped before it started"))
+        case Waiting() if phase.until <= now.mono:
+            return _again(worker, effects)
+        case Running() if not current:
+            return _stop(worker, phase, Cause("operator"), now, effects)
+        case _:
+            return worker
+
+
+def _again(worker: Worker, effects: list[Effect], *, trial: bool = False) -> Worker:
+    """On to the next attempt of the same generation."""
+    effects.append(Prepare())
+    generation = worker.phase.generation
+    return replace(worker, phase=Preparing(generation), restarts=worker.restarts + 1, trial=trial, health=Health())
+
+
+def _stop(worker: Worker, phase: Running, cause: Cause, now: Now, effects: list[Effect]) -> Worker:
+    first = worker.spec.stop[0]
+    worker = replace(
+        worker,
+        serial=worker.serial + 1,
+        phase=Stopping(
+            generation=phase.generation,
+            attempt=phase.attempt,
+            handle=phase.handle,
+            since=phase.since,
+            cause=cause,
+            step=1,
+            deadline=now.mono + first.wait,
+            ready_since=phase.ready_since,
+        ),
+    )
+    effects += [Unwatch(), Terminate(phase.attempt, first, 1), SetTimer("stop", now.mono + first.wait, worker.serial)]
+    return worker
+
+
+# --- what happened --------------------------------------------------------------------------------------------------
+
+
+def ignore(worker: Worker, phase: Phase, event: Event, now: Now, roll: float) -> Step:
+    """The event says nothing new in this phase."""
+    return worker, []
+
+
+def asked(worker: Worker, phase: Phase, event: Asked, now: Now, roll: float) -> Step:
+    """A wish changes `wanted` and nothing else; what an operator asks for starts with a fresh budget."""
+    wanted = worker.wanted
+    match event.want:
+        case "down":
+            return (replace(worker, wanted=replace(wanted, on=False)) if wanted.on else worker), []
+        case "hold":
+            return (worker if wanted.held else replace(worker, wanted=replace(wanted, held=True))), []
+        case "release" if not wanted.held:
+            return worker, []
+        case "up" if wanted.up and isinstance(phase, Preparing | Starting | Running):
+            return worker, []
+    on = wanted.on or event.want != "release"
+    return replace(worker, wanted=Wanted(on, wanted.generation + 1), failures=(), trial=False), []
+
+
+def respecified(worker: Worker, phase: Phase, event: Respecified, now: Now, roll: float) -> Step:
+    """A new spec: another attempt only if this one would run differently. Switching `enabled` is a wish."""
+    old, wanted = worker.spec, worker.wanted
+    switched = old.enabled != event.spec.enabled
+    up = event.spec.enabled if switched else wanted.on
+    renew = up and (switched or needs_restart(old, event.spec) or isinstance(phase, Failed))
+    worker = replace(worker, spec=event.spec, wanted=Wanted(up, wanted.generation + renew, wanted.held))
+    if isinstance(phase, Running) and not renew and old.probes != event.spec.probes:
+        return _rewatched(worker, phase, now)
+    return (replace(worker, failures=(), trial=False) if renew else worker), []
+
+
+def prepared(worker: Worker, phase: Preparing, event: Prepared, now: Now, roll: float) -> Step:
+    """All is there: order the next attempt."""
+    attempt = worker.attempt + 1
+    phase_ = Starting(phase.generation, attempt, now.mono)
+    return replace(worker, phase=phase_, attempt=attempt), [Launch(attempt)]
+
+
+def blocked(worker: Worker, phase: Preparing, event: Blocked, now: Now, roll: float) -> Step:
+    """Not all is there: keep the reason for those who look."""
+    return replace(worker, phase=Preparing(phase.generation, event.reason)), []
+
+
+def launched(worker: Worker, phase: Starting, event: Launched, now: Now, roll: float) -> Step:
+    """It runs; without a startup or readiness probe that is all readiness can mean."""
+    probes = worker.spec.probes
+    ready = "startup" not in probes and "readiness" not in probes
+    running = Running(
+        generation=phase.generation,
+        attempt=phase.attempt,
+        handle=event.handle,
+        since=now.mono,
+        since_wall=now.wall,
+        started="startup" not in probes,
+        ready_since=now.mono if ready else None,
+    )
+    worker = replace(worker, phase=running, ports=event.handle.ports)
+    return worker, [Watch(phase.attempt, event.handle)] if probes else []
+
+
+def launch_failed(worker: Worker, phase: Starting, event: LaunchFailed, now: Now, roll: float) -> Step:
+    """It could not even start: an ending like any other for the restart policy."""
+    return _ended(worker, phase, Exit(note=event.reason), Cause("launch", event.reason), now, roll, [])
+
+
+def exited(worker: Worker, phase: Starting | Running, event: Exited, now: Now, roll: float) -> Step:
+    """It ended by itself, or by a hand that is not ours."""
+    effects: list[Effect] = [Unwatch(), Destroy(phase.attempt)]
+    return _ended(worker, phase, event.exit, _cause(event.exit), now, roll, effects)
+
+
+def exited_stopping(worker: Worker, phase: Stopping, event: Exited, now: Now, roll: float) -> Step:
+    """It ended because we ended it."""
+    effects: list[Effect] = [CancelTimer(), Destroy(phase.attempt)]
+    return _ended(worker, phase, event.exit, phase.cause, now, roll, effects)
+
+
+def stop_overdue(worker: Worker, phase: Stopping, event: Fired, now: Now, roll: float) -> Step:
+    """The last step did not end it: take the next; after the last, kill, and again until the end is seen."""
+    steps = worker.spec.stop
+    serial = worker.serial + 1
+    if phase.step < len(steps):
+        order: Effect = Terminate(phase.attempt, steps[phase.step], phase.step + 1)
+        deadline = now.mono + steps[phase.step].wait
+    else:
+        order = Kill(phase.attempt)
+        deadline = now.mono + KILL_AGAIN
+    phase_ = replace(phase, step=phase.step + 1, deadline=deadline)
+    return replace(worker, phase=phase_, serial=serial), [order, SetTimer("stop", deadline, serial)]
+
+
+def wait_over(worker: Worker, phase: Waiting, event: Fired, now: Now, roll: float) -> Step:
+    """The delay is over."""
+    effects: list[Effect] = []
+    return _again(worker, effects), effects
+
+
+def trial(worker: Worker, phase: Failed, event: Fired, now: Now, roll: float) -> Step:
+    """The cool-down is over: one trial start."""
+    effects: list[Effect] = []
+    return _again(worker, effects, trial=True), effects
+
+
+def probed(worker: Worker, phase: Running, event: Probed, now: Now, roll: float) -> Step:
+    """A probe's verdict changed. Only a failed startup or liveness ends the attempt."""
+    effects: list[Effect] = []
+    if event.role != "readiness" and not event.passed:
+        worker = replace(worker, health=Health("unhealthy", event.reason))
+        cause = Cause("probe", f"{event.role} probe failed: {event.reason}")
+        return _stop(worker, phase, cause, now, effects), effects
+    if event.role == "readiness" and not event.passed:
+        health = Health("degraded", f"not ready: {event.reason}")
+        return replace(worker, phase=replace(phase, ready_since=None), health=health), effects
+    if event.role == "startup":
+        phase = replace(phase, started=True)
+        worker = replace(worker, phase=phase)
+    if event.role == "readiness" or (event.role == "startup" and "readiness" not in worker.spec.probes):
+        since = now.mono if phase.ready_since is None else phase.ready_since
+        return replace(worker, phase=replace(phase, ready_since=since), health=Health("healthy")), effects
+    return worker, effects
+
+
+def contact_lost(worker: Worker, phase: Running, event: ContactLost, now: Now, roll: float) -> Step:
+    """Out of sight is not dead: it stays running, and says since when nobody could look."""
+    return replace(worker, phase=replace(phase, contact_lost_since=now.mono)), []
+
+
+def contact_regained(worker: Worker, phase: Running, event: ContactRegained, now: Now, roll: float) -> Step:
+    """It was there all the time."""
+    return replace(worker, phase=replace(phase, contact_lost_since=None)), []
+
+
+def host_restarted(worker: Worker, phase: Phase, event: HostRestarted, now: Now, roll: float) -> Step:
+    """Nothing runs any more; what is wanted up starts anew, outside the budget.
+
+    Only `unless-stopped` remembers over a reboot that an operator stopped the worker; `always` means always.
+    """
+    up = worker.wanted.on or (worker.spec.restart.policy == "always" and worker.spec.enabled)
+    effects: list[Effect] = []
+    if isinstance(phase, Starting | Running | Stopping):
+        cause = Cause("host", "the host restarted")
+        worker = _buried(worker, phase, Exit(note="the host restarted"), cause, "starts anew", now, 0.0, effects)
+    wanted = Wanted(up, worker.wanted.generation + 1, worker.wanted.held)
+    return replace(worker, wanted=wanted, phase=Down(wanted.generation - 1), failures=(), trial=False), effects
+
+
+# --- endings --------------------------------------------------------------------------------------------------------
+
+
+def _ended(
+    worker: Worker,
+    phase: Starting | Running | Stopping,
+    exit: Exit,
+    cause: Cause,
+    now: Now,
+    roll: float,
+    effects: list[Effect],
+) -> Step:
+    """One end: what was asked for is not judged, everything else is."""
+    ready_since = None if isinstance(phase, Starting) else phase.ready_since
+    ready_for = 0.0 if ready_since is None else now.mono - ready_since
+    was_asked = isinstance(phase, Stopping) and cause.kind == "operator"
+    if was_asked or not worker.wanted.up or worker.wanted.generation != phase.generation:
+        decision = "another start was asked for" if worker.wanted.up else "stays down, as asked"
+        worker = _buried(worker, phase, exit, cause, decision, now, ready_for, effects)
+        return replace(worker, phase=Down(phase.generation, decision)), effects
+    policy = worker.spec.restart
+    failures = restart.counted(policy, worker.failures, now.mono, ready_for)
+    ending = restart.Ending(exit.success, "health" if cause.kind == "probe" else "exit")
+    trial = worker.trial and ready_for < policy.reset_after
+    verdict = restart.judge(policy, ending, failures, now.mono, roll, trial=trial)
+    worker = _buried(worker, phase, exit, cause, verdict.reason, now, ready_for, effects)
+    worker = replace(worker, failures=failures, serial=worker.serial + 1)
+    match verdict:
+        case restart.Retry(at=at, reason=reason):
+            if at > now.mono:
+                effects.append(SetTimer("retry", at, worker.serial))
+            return replace(worker, phase=Waiting(phase.generation, at, reason)), effects
+        case restart.Rest(reason=reason):
+            return replace(worker, phase=Down(phase.generation, reason)), effects
+        case restart.GiveUp(reason=reason, retry_at=retry_at):
+            if retry_at is not None:
+                effects.append(SetTimer("retry", retry_at, worker.serial))
+            return replace(worker, phase=Failed(phase.generation, reason, retry_at)), effects
+
+
+def _buried(
+    worker: Worker,
+    phase: Starting | Running | Stopping,
+    exit: Exit,
+    cause: Cause,
+    decision: str,
+    now: Now,
+    ready_for: float,
+    effects: list[Effect],
+) -> Worker:
+    """The worker with its death record; the last lines come later, by the effect."""
+    effects.append(Bury(phase.attempt))
+    pid = None if isinstance(phase, Starting) else phase.handle.state.get("pid")
+    death = Death(
+        attempt=phase.attempt,
+        at=now.wall,
+        cause=cause,
+        exit=exit,
+        uptime=max(0.0, now.mono - phase.since),
+        was_ready=ready_for > 0,
+        decision=decision,
+        pid=pid,
+    )
+    return replace(worker, death=death, health=Health())
+
+
+def _cause(exit: Exit) -> Cause:
+    if exit.oom:
+        return Cause("oom", describe(exit))
+    if exit.signal is not None:
+        return Cause("signal", describe(exit))
+    return Cause("unknown" if exit.code is None else "exit", describe(exit))
+
+
+def _rewatched(worker: Worker, phase: Running, now: Now) -> Step:
+    """Other probes for the same attempt: it is ready again when the new ones say so."""
+    probes = worker.spec.probes
+    ready = phase.ready_since or now.mono if "startup" not in probes and "readiness" not in probes else None
+    effects: list[Effect] = [Unwatch()]
+    if probes:
+        effects.append(Watch(phase.attempt, phase.handle))
+    phase = replace(phase, started="startup" not in probes, ready_since=ready)
+    return replace(worker, phase=phase, health=Health()), effects
+
+
+def _stale(worker: Worker, event: Event) -> bool:
+    match event:
+        case Fired(serial=serial):
+            return serial != worker.serial
+        case Launched() | LaunchFailed() | Exited() | Probed() | ContactLost() | ContactRegained():
+            return event.attempt != worker.attempt
+        case _:
+            return False
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+Transition = Callable[[Worker, Any, Any, Now, float], Step]
+
+PHASES: tuple[type[Phase], ...] = (Down, Preparing, Starting, Running, Stopping, Waiting, Failed)
+
+_ROWS: dict[type[Event], tuple[Transition, ...]] = {
+    # event:          Down           Preparing      Starting       Running        Stopping         Waiting      Failed
+    Asked: (asked, asked, asked, asked, asked, asked, asked),
+    Respecified: (respecified, respecified, respecified, respecified, respecified, respecified, respecified),
+    Prepared: (ignore, prepared, ignore, ignore, ignore, ignore, ignore),
+    Blocked: (ignore, blocked, ignore, ignore, ignore, ignore, ignore),
+    Launched: (ignore, ignore, launched, ignore, ignore, ignore, ignore),
+    LaunchFailed: (ignore, ignore, launch_failed, ignore, ignore, ignore, ignore),
+    Exited: (ignore, ignore, exited, exited, exited_stopping, ignore, ignore),
+    Fired: (ignore, ignore, ignore, ignore, stop_overdue, wait_over, trial),
+    Probed: (ignore, ignore, ignore, probed, ignore, ignore, ignore),
+    ContactLost: (ignore, ignore, ignore, contact_lost, ignore, ignore, ignore),
+    ContactRegained: (ignore, ignore, ignore, contact_regained, ignore, ignore, ignore),
+    HostRestarted: (host_restarted,) * len(PHASES),
+}
+
+TRANSITIONS: dict[tuple[type[Phase], type[Event]], Transition] = {
+    (phase, event): row[column] for event, row in _ROWS.items() for column, phase in enumerate(PHASES)
+}
+"""(phase, event) -> what happened. Total: every pair stands here, `ignore` included."""

@@ -1,0 +1,219 @@
+"""What goes into the lifecycle and what comes out: events are past facts or requests, effects are orders.
+
+Every fact about one incarnation names its attempt, so that a late one can be told from a current one.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from beeyard.domain.spec import ProbeRole, StopStep, WorkerSpec
+
+Timer = Literal["stop", "retry"]
+
+
+class Now(Struct, frozen=True, gc=False):
+    """One moment, twice: `mono` seconds for every decision, `wall` seconds since 1970 for people to read."""
+
+    mono: float
+    wall: float
+
+
+class Handle(Struct, frozen=True):
+    """What a provider needs to find a worker again after its owner died.
+
+    `state` is opaque outside the provider, but for `pid` where there is one. `ports` are those that endpoints got.
+    """
+
+    provider: str
+    version: int
+    state: dict[str, Any]
+    ports: dict[str, int] = {}
+
+
+class Usage(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What one attempt used in its life: CPU seconds, and the largest resident set in bytes."""
+
+    cpu: float = 0.0
+    max_rss: int = 0
+
+
+class Exit(Struct, frozen=True, omit_defaults=True):
+    """How an attempt ended. Neither code nor signal: unknown, because nobody who could tell is left."""
+
+    code: int | None = None
+    signal: int | None = None
+    core: bool = False
+    oom: bool = False
+    leftovers: int = 0
+    usage: Usage | None = None
+    note: str = ""
+
+    @property
+    def success(self) -> bool:
+        """Only a known exit code 0 is a success."""
+        return self.code == 0
+
+
+# --- requests -------------------------------------------------------------------------------------------------------
+
+
+class Asked(Struct, frozen=True):
+    """Someone asked for the worker to be up, down, or up anew; or to pause with all others, and to go on."""
+
+    want: Literal["up", "down", "restart", "hold", "release"]
+    by: str = ""
+
+
+class Respecified(Struct, frozen=True):
+    """The spec was replaced."""
+
+    spec: WorkerSpec
+    by: str = ""
+
+
+# --- facts ----------------------------------------------------------------------------------------------------------
+
+
+class Prepared(Struct, frozen=True):
+    """Everything the start needs is there."""
+
+
+class Blocked(Struct, frozen=True):
+    """The start waits, for this reason."""
+
+    reason: str
+
+
+class Launched(Struct, frozen=True):
+    """The attempt runs; `handle` finds it again."""
+
+    attempt: int
+    handle: Handle
+
+
+class LaunchFailed(Struct, frozen=True):
+    """The attempt could not be started."""
+
+    attempt: int
+    reason: str
+
+
+class Exited(Struct, frozen=True):
+    """The attempt ended."""
+
+    attempt: int
+    exit: Exit
+
+
+class Fired(Struct, frozen=True):
+    """A timer that was set is due. `serial` tells it from one that was set later."""
+
+    timer: Timer
+    serial: int
+
+
+class Probed(Struct, frozen=True):
+    """Enough equal results of one probe in a row: its verdict changed."""
+
+    attempt: int
+    role: ProbeRole
+    passed: bool
+    reason: str = ""
+
+
+class ContactLost(Struct, frozen=True):
+    """The provider can't tell at present whether the attempt still runs."""
+
+    attempt: int
+    reason: str
+
+
+class ContactRegained(Struct, frozen=True):
+    """The attempt was found again, as it was."""
+
+    attempt: int
+
+
+class HostRestarted(Struct, frozen=True):
+    """The host booted since: nothing that ran then runs now."""
+
+
+Event = (
+    Asked
+    | Respecified
+    | Prepared
+    | Blocked
+    | Launched
+    | LaunchFailed
+    | Exited
+    | Fired
+    | Probed
+    | ContactLost
+    | ContactRegained
+    | HostRestarted
+)
+
+# --- effects --------------------------------------------------------------------------------------------------------
+
+
+class Prepare(Struct, frozen=True):
+    """See to it that everything the start needs is there; answer Prepared or Blocked."""
+
+
+class Launch(Struct, frozen=True):
+    """Start this attempt; answer Launched or LaunchFailed. Harmless twice."""
+
+    attempt: int
+
+
+class Terminate(Struct, frozen=True):
+    """Take this step of the stop sequence, the `number`th. Harmless twice."""
+
+    attempt: int
+    step: StopStep
+    number: int
+
+
+class Kill(Struct, frozen=True):
+    """End the whole tree, now."""
+
+    attempt: int
+
+
+class Destroy(Struct, frozen=True):
+    """The exit is saved: forget the attempt. Harmless twice."""
+
+    attempt: int
+
+
+class SetTimer(Struct, frozen=True):
+    """Answer Fired(timer, serial) at `at` (monotonic). Replaces the worker's earlier timer."""
+
+    timer: Timer
+    at: float
+    serial: int
+
+
+class CancelTimer(Struct, frozen=True):
+    """No timer is awaited any more."""
+
+
+class Watch(Struct, frozen=True):
+    """Begin the probes of this attempt; answer Probed whenever a verdict changes."""
+
+    attempt: int
+    handle: Handle
+
+
+class Unwatch(Struct, frozen=True):
+    """End the probes."""
+
+
+class Bury(Struct, frozen=True):
+    """Complete the death record of this attempt with its last lines, and keep it."""
+
+    attempt: int
+
+
+Effect = Prepare | Launch | Terminate | Kill | Destroy | SetTimer | CancelTimer | Watch | Unwatch | Bury

@@ -1,0 +1,188 @@
+"""One worker as Beeyard remembers it: what is wanted, what is, and how it last ended. Records only.
+
+A phase holds only what is true in it: there is no pid in a phase that has no process.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from beeyard.domain.health import Health
+from beeyard.domain.messages import Exit, Handle
+from beeyard.domain.spec import WorkerSpec
+from beeyard.domain.values import signal_name
+
+CauseKind = Literal["exit", "signal", "oom", "launch", "probe", "operator", "respec", "host", "unknown"]
+
+
+class Wanted(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Set by requests alone. A phase of another generation is out of date and has to make way.
+
+    `on` is what people want of this worker; `held` while the whole master is taken down, which is to change no wish.
+    """
+
+    on: bool
+    generation: int = 1
+    held: bool = False
+
+    @property
+    def up(self) -> bool:
+        """Whether the worker should run now."""
+        return self.on and not self.held
+
+
+class Cause(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Why an attempt ended, or is being ended."""
+
+    kind: CauseKind
+    detail: str = ""
+
+
+class Death(Struct, frozen=True, omit_defaults=True):
+    """The record that each end leaves: what happened, what was decided, and the worker's last words.
+
+    `at` is wall-clock seconds, `uptime` seconds; `lines` is added after the end, when the log has been drained.
+    """
+
+    attempt: int
+    at: float
+    cause: Cause
+    exit: Exit
+    uptime: float
+    was_ready: bool
+    decision: str
+    pid: int | None = None
+    lines: tuple[str, ...] = ()
+
+
+# --- phases ---------------------------------------------------------------------------------------------------------
+
+
+class Down(Struct, frozen=True, tag=True, gc=False):
+    """Not running, and done with `generation`."""
+
+    generation: int
+    reason: str = ""
+
+
+class Preparing(Struct, frozen=True, tag=True, gc=False):
+    """About to start, once what the start needs is there; `blocked` says what is missing."""
+
+    generation: int
+    blocked: str = ""
+
+
+class Starting(Struct, frozen=True, tag=True, gc=False):
+    """The launch of `attempt` is ordered and not yet answered."""
+
+    generation: int
+    attempt: int
+    since: float
+
+
+class Running(Struct, frozen=True, tag=True):
+    """`attempt` runs.
+
+    `started`: its startup probe passed, if it has one. `ready_since` is None while it is not ready,
+    `contact_lost_since` unless we lost sight of it.
+    """
+
+    generation: int
+    attempt: int
+    handle: Handle
+    since: float
+    since_wall: float
+    started: bool = True
+    ready_since: float | None = None
+    contact_lost_since: float | None = None
+
+
+class Stopping(Struct, frozen=True, tag=True):
+    """`attempt` is being ended: `step` steps of the stop sequence are taken, the next is due at `deadline`."""
+
+    generation: int
+    attempt: int
+    handle: Handle
+    since: float
+    cause: Cause
+    step: int
+    deadline: float
+    ready_since: float | None = None
+
+
+class Waiting(Struct, frozen=True, tag=True, gc=False):
+    """Between two attempts, until `until`."""
+
+    generation: int
+    until: float
+    reason: str
+
+
+class Failed(Struct, frozen=True, tag=True, gc=False):
+    """The restart budget is spent. At `retry_at` one trial start is made; None: only when asked."""
+
+    generation: int
+    reason: str
+    retry_at: float | None = None
+
+
+Phase = Down | Preparing | Starting | Running | Stopping | Waiting | Failed
+
+
+class Worker(Struct, frozen=True, omit_defaults=True):
+    """Everything that outlives the master.
+
+    `attempt` is the number of the last one, `serial` that of the last timer; `ports` are the ones it had last.
+    """
+
+    spec: WorkerSpec
+    wanted: Wanted
+    phase: Phase
+    attempt: int = 0
+    serial: int = 0
+    restarts: int = 0
+    failures: tuple[float, ...] = ()
+    trial: bool = False
+    health: Health = Health()
+    death: Death | None = None
+    ports: dict[str, int] = {}
+
+    @property
+    def id(self) -> str:
+        """The worker's id."""
+        return self.spec.id
+
+
+def new(spec: WorkerSpec) -> Worker:
+    """A worker that was just added: down, and wanted up if its spec is enabled."""
+    return Worker(spec=spec, wanted=Wanted(on=spec.enabled), phase=Down(generation=0))
+
+
+STATES: dict[type[Phase], str] = {
+    Down: "stopped",
+    Preparing: "preparing",
+    Starting: "starting",
+    Running: "running",
+    Stopping: "stopping",
+    Waiting: "backoff",
+    Failed: "failed",
+}
+"""The word for each phase that readers of the API see; a worker never started is `registered`."""
+
+
+def state(worker: Worker) -> str:
+    """The worker's state in one word."""
+    if worker.attempt == 0 and type(worker.phase) is Down:
+        return "registered"
+    return STATES[type(worker.phase)]
+
+
+def describe(exit: Exit) -> str:
+    """An exit in words: `exit code 3`, `SIGSEGV (core dumped)`, `end unknown`."""
+    if exit.oom:
+        return "killed by the kernel: out of memory"
+    if exit.signal is not None:
+        return signal_name(exit.signal) + (" (core dumped)" if exit.core else "")
+    if exit.code is not None:
+        return f"exit code {exit.code}"
+    return "end unknown" + (f": {exit.note}" if exit.note else "")

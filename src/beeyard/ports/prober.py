@@ -1,0 +1,27 @@
+"""Asking a worker over the network how it is."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Result(Struct, frozen=True, gc=False):
+    """One answer. `reason` says what was found when it is not ok."""
+
+    ok: bool
+    reason: str = ""
+
+
+class Prober(Protocol):
+    """Never raises: whatever goes wrong is a result with its reason, the time-out included."""
+
+    async def http(self, url: str, method: str, headers: Mapping[str, str], timeout: float) -> Result:
+        """Ok for a status from 200 to 399; redirects are not followed."""
+        ...
+
+    async def tcp(self, host: str, port: int, timeout: float) -> Result:
+        """Ok when the connection is accepted."""
+        ...
+
+    async def close(self) -> None: ...

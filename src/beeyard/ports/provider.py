@@ -1,0 +1,139 @@
+"""How workers run. A provider starts, finds again and ends attempts; it decides nothing about them.
+
+A provider's errors: `Invalid` for a spec it can't run as written, `Rejected` when the system said no, `Unavailable`
+while whatever runs the workers can't be reached. Foreign exceptions end here.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from beeyard.domain.errors import Problem
+from beeyard.domain.messages import Exit, Handle
+from beeyard.domain.spec import StopStep, WorkerSpec
+
+
+class Capabilities(Struct, frozen=True):
+    """What this provider can do on this host, found out here and now, with the means in words."""
+
+    whole_tree_kill: str
+    user_switching: bool
+    exact_exits: bool
+
+
+class Occurrence(Struct, frozen=True, gc=False):
+    """Something happened to an attempt: it ended, or contact with it was lost or found again."""
+
+    worker: str
+    attempt: int
+    kind: Literal["exited", "lost", "found"]
+    exit: Exit | None = None
+    reason: str = ""
+
+
+class Owned(Struct, frozen=True):
+    """An attempt that the provider knows, whether or not the master does."""
+
+    worker: str
+    attempt: int
+    handle: Handle
+    alive: bool
+
+
+class Sight(Struct, frozen=True):
+    """What one look at an attempt shows: running, ended (with its exit), or missing. Unreachable is an error."""
+
+    state: Literal["running", "ended", "missing"]
+    exit: Exit | None = None
+
+
+class Reading(Struct, frozen=True, gc=False):
+    """What an attempt uses at this moment: CPU seconds so far, resident bytes, number of processes."""
+
+    cpu: float
+    rss: int
+    processes: int
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """How a command that ran beside a worker ended. `output` is the first part of stdout and stderr."""
+
+    code: int | None
+    output: str
+    timed_out: bool = False
+
+
+class Provider(Protocol):
+    """One way to run workers."""
+
+    @property
+    def name(self) -> str:
+        """The word in the worker file."""
+        ...
+
+    def capabilities(self) -> Capabilities: ...
+
+    async def serve(self) -> None:
+        """Keep in touch with whatever runs the workers, until cancelled."""
+        ...
+
+    def check(self, spec: WorkerSpec) -> list[Problem]:
+        """What would keep this spec from running here, found without running anything. Paths start at the worker."""
+        ...
+
+    async def launch(self, spec: WorkerSpec, attempt: int, ports: Mapping[str, int]) -> Handle:
+        """Start the attempt, or find it if it was started before: harmless twice.
+
+        Cancelled, it may or may not have started; launching the same attempt again tells.
+
+        Raises:
+            Rejected: the system refused; `text` is fit for the death record.
+            Unavailable: not now; nothing was started.
+        """
+        ...
+
+    async def attach(self, spec: WorkerSpec, attempt: int, handle: Handle) -> Sight:
+        """After the owner died: take the attempt over if it still runs. Harmless twice."""
+        ...
+
+    async def terminate(self, worker: str, attempt: int, step: StopStep, number: int) -> None:
+        """Ask it to end. The end is reported by `events`; no answer is waited for. A gone attempt is no error.
+
+        Harmless twice: a `number` not above the last one of this attempt is not carried out again.
+        """
+        ...
+
+    async def kill(self, worker: str, attempt: int) -> None:
+        """End it and all it started. Like `terminate` otherwise."""
+        ...
+
+    async def destroy(self, worker: str, attempt: int) -> None:
+        """Forget an attempt that ended. Only after its exit was saved; idempotent."""
+        ...
+
+    async def inspect(self, worker: str, attempt: int) -> Sight: ...
+
+    async def list_owned(self) -> list[Owned]:
+        """All attempts under our mark on this host, ended ones that nobody destroyed included."""
+        ...
+
+    def events(self) -> AsyncIterator[list[Occurrence]]:
+        """What happens from now on, in batches. An exit not yet destroyed is repeated after a reconnection."""
+        ...
+
+    async def usage(self, worker: str, attempt: int) -> Reading | None:
+        """None when it is gone."""
+        ...
+
+    async def exec(self, spec: WorkerSpec, command: tuple[str, ...], timeout: float) -> Answer:
+        """Run a command with the worker's environment, user and folder; ended, with its tree, after `timeout`."""
+        ...
+
+    async def drain(self, worker: str) -> None:
+        """Return once what the worker wrote until now can be read, or soon if that can't be told."""
+        ...
+
+    async def release(self, worker: str) -> None:
+        """The worker was removed: let go of what was kept for its next attempt."""
+        ...

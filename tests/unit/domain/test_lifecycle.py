@@ -1,0 +1,490 @@
+"""The worker state machine: its table, its paths by example, and what holds on every path."""
+
+import typing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from beeyard.domain import lifecycle, messages, worker
+from beeyard.domain.lifecycle import KILL_AGAIN, PHASES, TRANSITIONS, ignore, resume, step
+from beeyard.domain.messages import (
+    Asked,
+    Blocked,
+    Bury,
+    CancelTimer,
+    ContactLost,
+    ContactRegained,
+    Destroy,
+    Effect,
+    Event,
+    Exit,
+    Exited,
+    Fired,
+    Handle,
+    HostRestarted,
+    Kill,
+    Launch,
+    Launched,
+    LaunchFailed,
+    Now,
+    Prepare,
+    Prepared,
+    Probed,
+    Respecified,
+    SetTimer,
+    Terminate,
+    Unwatch,
+    Watch,
+)
+from beeyard.domain.spec import Backoff, Endpoint, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
+from beeyard.domain.values import Duration, SignalNumber, WorkerId
+from beeyard.domain.worker import (
+    Cause,
+    Down,
+    Failed,
+    Preparing,
+    Running,
+    Starting,
+    Stopping,
+    Waiting,
+    Wanted,
+    Worker,
+    new,
+    state,
+)
+
+POLICY = RestartPolicy(
+    backoff=Backoff(delay=Duration(1.0), max_retries=2),
+    jitter=0.0,
+    window=Duration(100.0),
+    cool_down=Duration(50.0),
+    reset_after=Duration(30.0),
+)
+SPEC = WorkerSpec(id=WorkerId("web"), provider="process", run={}, restart=POLICY)
+PROBED = replace(SPEC, probes={"readiness": ProbeSpec("tcp"), "liveness": ProbeSpec("tcp")})
+
+
+def at(seconds: float) -> Now:
+    """A moment, so many seconds after the start of the test."""
+    return Now(seconds, 1000.0 + seconds)
+
+
+def handle(attempt: int) -> Handle:
+    """What a provider would give for this attempt."""
+    return Handle("process", 1, {"pid": 100 + attempt})
+
+
+def play(subject: Worker, *events: tuple[float, Event]) -> tuple[Worker, list[Effect]]:
+    """Take events at their times; the effects are those of the last one."""
+    effects: list[Effect] = []
+    for seconds, event in events:
+        subject, effects = step(subject, event, at(seconds))
+    return subject, effects
+
+
+def added(spec: WorkerSpec = SPEC) -> Worker:
+    """A worker right after it was added: it prepares its first attempt."""
+    return play(new(spec), (0, Respecified(spec)))[0]
+
+
+def running(spec: WorkerSpec = SPEC) -> Worker:
+    """A worker whose first attempt runs since second 1."""
+    return play(added(spec), (0, Prepared()), (1, Launched(1, handle(1))))[0]
+
+
+def test_the_table_is_total() -> None:
+    """Every phase meets every event, and nothing else stands in the table."""
+    events = typing.get_args(Event)
+    assert set(PHASES) == set(typing.get_args(worker.Phase))
+    assert set(TRANSITIONS) == {(phase, event) for phase in PHASES for event in events}
+
+
+def test_every_transition_is_used() -> None:
+    """No function of the table's kind is left out of it."""
+    used = {transition.__name__ for transition in TRANSITIONS.values()}
+    kind = {
+        name
+        for name, thing in vars(lifecycle).items()
+        if callable(thing)
+        and getattr(thing, "__module__", "") == lifecycle.__name__
+        and getattr(thing, "__annotations__", {}).get("event") is not None
+        and name not in ("step", "_stale")
+    }
+    assert kind == used
+
+
+def test_requests_are_never_ignored() -> None:
+    """A wish counts in every phase."""
+    ignored = {event for (_, event), transition in TRANSITIONS.items() if transition is ignore}
+    assert not ignored & {Asked, Respecified, HostRestarted}
+
+
+def test_an_enabled_worker_starts_when_added() -> None:
+    """Adding leads to the launch of attempt 1, once all is there."""
+    subject, effects = play(new(SPEC), (0, Respecified(SPEC)))
+    assert (subject.phase, effects) == (Preparing(1), [Prepare()])
+    subject, effects = play(subject, (0, Blocked("waits for db")))
+    assert (subject.phase, effects) == (Preparing(1, "waits for db"), [])
+    subject, effects = play(subject, (2, Prepared()))
+    assert (subject.phase, effects) == (Starting(1, 1, 2), [Launch(1)])
+
+
+def test_a_disabled_worker_stays_down_until_asked() -> None:
+    """enabled: false is known, not started."""
+    spec = replace(SPEC, enabled=False)
+    subject, effects = play(new(spec), (0, Respecified(spec)))
+    assert (subject.phase, effects, state(subject)) == (Down(0), [], "registered")
+    subject, effects = play(subject, (1, Asked("up")))
+    assert (subject.phase, effects) == (Preparing(2), [Prepare()])
+
+
+def test_without_probes_running_is_ready() -> None:
+    """Readiness needs a probe to be anything else."""
+    phase = running().phase
+    assert phase == Running(1, 1, handle(1), 1, 1001, ready_since=1)
+
+
+def test_with_probes_readiness_is_what_the_probe_says() -> None:
+    """Ready after the readiness probe passed, not before, and no longer after it failed."""
+    subject, effects = play(added(PROBED), (0, Prepared()), (1, Launched(1, handle(1))))
+    assert effects == [Watch(1, handle(1))]
+    assert isinstance(subject.phase, Running)
+    assert subject.phase.ready_since is None
+    subject, _ = play(subject, (3, Probed(1, "readiness", True)))
+    assert (subject.phase.ready_since, subject.health.status) == (3, "healthy")  # type: ignore[union-attr]
+    subject, effects = play(subject, (5, Probed(1, "readiness", False, "503")))
+    assert (subject.phase.ready_since, subject.health.reason, effects) == (None, "not ready: 503", [])  # type: ignore[union-attr]
+
+
+def test_a_failed_liveness_ends_the_attempt_and_is_judged() -> None:
+    """Ill health goes through the restart budget like any other end."""
+    subject, effects = play(running(PROBED), (4, Probed(1, "liveness", False, "no answer")))
+    assert effects == [Unwatch(), Terminate(1, StopStep(), 1), SetTimer("stop", 24, 1)]
+    assert isinstance(subject.phase, Stopping)
+    assert subject.phase.cause == Cause("probe", "liveness probe failed: no answer")
+    subject, effects = play(subject, (5, Exited(1, Exit(code=0))))
+    assert subject.phase == Waiting(1, 6, "restart in 1s (1 of 2 within 1m 40s)")
+    assert subject.death is not None
+    assert subject.death.cause.kind == "probe"
+
+
+def test_a_stop_takes_its_steps_then_kills_until_the_end_is_seen() -> None:
+    """Each step has its time; a tree that does not die is killed again and stays in sight."""
+    spec = replace(SPEC, stop=(StopStep(SignalNumber(2), Duration(5)), StopStep(SignalNumber(15), Duration(10))))
+    subject, effects = play(running(spec), (10, Asked("down")))
+    assert effects == [Unwatch(), Terminate(1, spec.stop[0], 1), SetTimer("stop", 15, 1)]
+    subject, effects = play(subject, (15, Fired("stop", 1)))
+    assert effects == [Terminate(1, spec.stop[1], 2), SetTimer("stop", 25, 2)]
+    subject, effects = play(subject, (25, Fired("stop", 2)))
+    assert effects == [Kill(1), SetTimer("stop", 25 + KILL_AGAIN, 3)]
+    subject, effects = play(subject, (25 + KILL_AGAIN, Fired("stop", 3)))
+    assert effects == [Kill(1), SetTimer("stop", 25 + 2 * KILL_AGAIN, 4)]
+    subject, effects = play(subject, (50, Exited(1, Exit(signal=9))))
+    assert (subject.phase, effects) == (Down(1, "stays down, as asked"), [CancelTimer(), Destroy(1), Bury(1)])
+
+
+def test_a_stop_during_a_start_ends_down() -> None:
+    """It is remembered and carried out as soon as there is something to stop."""
+    subject, effects = play(added(), (0, Prepared()), (1, Asked("down")))
+    assert (type(subject.phase), effects) == (Starting, [])
+    subject, effects = play(subject, (2, Launched(1, handle(1))))
+    assert effects == [Unwatch(), Terminate(1, StopStep(), 1), SetTimer("stop", 22, 1)]
+    subject, _ = play(subject, (3, Exited(1, Exit(signal=15))))
+    assert subject.phase == Down(1, "stays down, as asked")
+
+
+def test_a_start_during_a_stop_starts_again() -> None:
+    """The last wish wins, and the old attempt ends first."""
+    subject, effects = play(running(), (10, Asked("down")), (11, Asked("up")))
+    assert (type(subject.phase), effects) == (Stopping, [])
+    subject, effects = play(subject, (12, Exited(1, Exit(signal=15))))
+    assert (subject.phase, effects) == (Preparing(2), [CancelTimer(), Destroy(1), Bury(1), Prepare()])
+
+
+def test_a_restart_is_a_new_generation() -> None:
+    """It stops the running attempt and starts the next, outside the budget."""
+    subject, _ = play(running(), (10, Asked("restart")), (11, Exited(1, Exit(signal=15))), (12, Prepared()))
+    assert (subject.phase, subject.failures, subject.restarts) == (Starting(2, 2, 12), (), 0)
+
+
+def test_a_restart_of_a_stopped_worker_starts_it() -> None:
+    """As every init system does."""
+    down, _ = play(running(), (10, Asked("down")), (11, Exited(1, Exit(signal=15))))
+    assert play(down, (20, Asked("restart")))[0].phase == Preparing(2)
+
+
+def test_an_end_nobody_asked_for_is_retried_until_the_budget_is_spent() -> None:
+    """Two retries, then the breaker opens, half-opens after the cool-down, and opens again on the next failure."""
+    subject, effects = play(running(), (2, Exited(1, Exit(code=3))))
+    assert effects == [Unwatch(), Destroy(1), Bury(1), SetTimer("retry", 3, 1)]
+    subject, _ = play(subject, (3, Fired("retry", 1)), (3, Prepared()), (3, Launched(2, handle(2))))
+    subject, _ = play(subject, (4, Exited(2, Exit(code=3))))
+    assert subject.phase == Waiting(1, 6, "restart in 2s (2 of 2 within 1m 40s)")
+    subject, _ = play(subject, (6, Fired("retry", 2)), (6, Prepared()), (6, Launched(3, handle(3))))
+    subject, effects = play(subject, (7, Exited(3, Exit(code=3))))
+    assert effects == [Unwatch(), Destroy(3), Bury(3), SetTimer("retry", 57, 3)]
+    reason = "2 restarts within 1m 40s (max_retries); one trial start in 50s"
+    assert (subject.phase, subject.restarts) == (Failed(1, reason, 57), 2)
+    subject, _ = play(subject, (57, Fired("retry", 3)), (57, Prepared()), (57, Launched(4, handle(4))))
+    subject, _ = play(subject, (58, Exited(4, Exit(code=3))))
+    assert subject.phase == Failed(1, "the trial start after a cool-down failed; next trial in 50s", 108)
+    subject, _ = play(subject, (60, Asked("up")))
+    assert (subject.phase, subject.failures, subject.trial) == (Preparing(2), (), False)
+
+
+def test_a_long_ready_life_clears_the_budget() -> None:
+    """reset_after seconds of readiness, and the next end is the first again."""
+    subject, _ = play(running(), (2, Exited(1, Exit(code=3))), (3, Fired("retry", 1)), (3, Prepared()))
+    subject, _ = play(subject, (3, Launched(2, handle(2))), (40, Exited(2, Exit(code=3))))
+    assert subject.failures == (40,)
+
+
+def test_a_task_that_ends_well_is_left_alone() -> None:
+    """on-failure: exit 0 is done, and stays done until asked."""
+    subject, effects = play(running(), (2, Exited(1, Exit(code=0))))
+    assert subject.phase == Down(1, "it ended well and the restart policy is on-failure")
+    assert effects == [Unwatch(), Destroy(1), Bury(1)]
+    assert play(subject, (3, Prepared()))[1] == []
+
+
+def test_an_unknown_end_is_no_success() -> None:
+    """What nobody saw is treated as a failure, and called unknown."""
+    subject, _ = play(running(), (2, Exited(1, Exit(note="nobody was there"))))
+    assert isinstance(subject.phase, Waiting)
+    assert subject.death is not None
+    assert subject.death.cause == Cause("unknown", "end unknown: nobody was there")
+
+
+def test_a_launch_that_fails_is_judged() -> None:
+    """The reason is kept, and the budget holds for it as well."""
+    subject, _ = play(added(), (0, Prepared()), (1, LaunchFailed(1, "no such file")))
+    assert isinstance(subject.phase, Waiting)
+    assert subject.death is not None
+    assert subject.death.cause == Cause("launch", "no such file")
+
+
+def test_stale_facts_are_dropped() -> None:
+    """A fact about another attempt, or a timer set before the last, changes nothing."""
+    subject = running()
+    for event in (Exited(7, Exit(code=1)), Probed(0, "liveness", False), Launched(2, handle(2)), Fired("stop", 9)):
+        assert step(subject, event, at(5)) == (subject, [])
+
+
+def test_lost_contact_is_not_death() -> None:
+    """It stays running, and says since when nobody could look."""
+    subject, _ = play(running(), (5, ContactLost(1, "launcher died")))
+    assert subject.phase.contact_lost_since == 5  # type: ignore[union-attr]
+    assert play(subject, (6, ContactRegained(1)))[0].phase == running().phase
+
+
+def test_a_changed_command_restarts_a_changed_policy_does_not() -> None:
+    """Only what the process would notice costs it its life."""
+    subject, effects = play(running(), (5, Respecified(replace(SPEC, restart=RestartPolicy()))))
+    assert (type(subject.phase), effects) == (Running, [])
+    subject, effects = play(running(), (5, Respecified(replace(SPEC, run={"args": ["x"]}))))
+    assert effects == [Unwatch(), Terminate(1, StopStep(), 1), SetTimer("stop", 25, 1)]
+
+
+def test_changed_endpoints_restart() -> None:
+    """A port is part of how a worker runs."""
+    changed = replace(SPEC, endpoints={"http": Endpoint("http", 8080)})
+    assert type(play(running(), (5, Respecified(changed)))[0].phase) is Stopping
+
+
+def test_changed_probes_are_asked_at_once() -> None:
+    """The running attempt is watched by the new ones."""
+    subject, effects = play(running(), (5, Respecified(PROBED)))
+    assert effects == [Unwatch(), Watch(1, handle(1))]
+    assert subject.phase.ready_since is None  # type: ignore[union-attr]
+
+
+def test_going_down_changes_no_wish() -> None:
+    """`beeyard down` holds every worker; `up` releases those that were wanted, and only those."""
+    held, _ = play(running(), (5, Asked("hold")), (6, Exited(1, Exit(signal=15))))
+    assert (held.wanted, type(held.phase)) == (Wanted(True, 1, held=True), Down)
+    assert type(play(held, (9, Asked("release")))[0].phase) is Preparing
+    stopped, _ = play(running(), (5, Asked("down")), (6, Exited(1, Exit(signal=15))), (7, Asked("hold")))
+    assert type(play(stopped, (9, Asked("release")))[0].phase) is Down
+
+
+@pytest.mark.parametrize(
+    ("policy", "phase"),
+    [("unless-stopped", Down), ("on-failure", Down), ("never", Down), ("always", Preparing)],
+)
+def test_after_a_reboot_a_stopped_worker(policy: typing.Any, phase: type) -> None:
+    """Only `always` forgets that an operator stopped it."""
+    spec = replace(SPEC, restart=replace(POLICY, policy=policy))
+    stopped, _ = play(running(spec), (5, Asked("down")), (6, Exited(1, Exit(signal=15))))
+    assert type(play(stopped, (7, HostRestarted()))[0].phase) is phase
+
+
+def test_after_a_reboot_what_was_up_starts_outside_the_budget() -> None:
+    """The end is recorded as the host's, and failures before it are forgotten."""
+    subject, effects = play(running(), (5, HostRestarted()))
+    assert (subject.phase, effects, subject.failures) == (Preparing(2), [Bury(1), Prepare()], ())
+    assert subject.death is not None
+    assert subject.death.cause.kind == "host"
+
+
+# --- on every path --------------------------------------------------------------------------------------------------
+
+_specs = st.sampled_from([SPEC, PROBED, replace(SPEC, restart=replace(POLICY, policy="always"))])
+_exits = st.sampled_from([Exit(code=0), Exit(code=3), Exit(signal=9), Exit(note="unknown")])
+
+
+class World:
+    """A provider and an operator gone wild: it does what effects order, in its own time, and never lies about facts."""
+
+    def __init__(self, spec: WorkerSpec, draw: st.DataObject) -> None:
+        self.draw = draw
+        self.now = 0.0
+        self.worker = new(spec)
+        self.launches: list[int] = []
+        self.alive: set[int] = set()
+        self.unanswered: list[Event] = []
+        self.timer: SetTimer | None = None
+        self.take(Respecified(spec))
+
+    def take(self, event: Event) -> None:
+        """One event through the real step, its effects into this world, and the invariants after it."""
+        before = self.worker
+        self.worker, effects = step(before, event, at(self.now), self.draw.draw(st.floats(0, 0.99)))
+        for effect in effects:
+            self.run(effect)
+        self.check(before)
+
+    def run(self, effect: Effect) -> None:
+        """What a provider would do."""
+        match effect:
+            case Launch(attempt=attempt):
+                assert not self.alive, "two attempts at once"
+                assert attempt not in self.launches, "an attempt launched twice"
+                self.launches.append(attempt)
+                if self.draw.draw(st.booleans()):
+                    self.alive.add(attempt)
+                    self.unanswered.append(Launched(attempt, handle(attempt)))
+                else:
+                    self.unanswered.append(LaunchFailed(attempt, "refused"))
+            case Terminate(attempt=attempt) | Kill(attempt=attempt):
+                assert attempt in self.alive | {self.worker.attempt}
+            case Destroy(attempt=attempt):
+                assert attempt not in self.alive, "destroyed while alive"
+            case SetTimer():
+                self.timer = effect
+            case CancelTimer():
+                self.timer = None
+            case Prepare():
+                self.unanswered.append(Prepared())
+
+    def check(self, before: Worker) -> None:
+        """What holds after every single event."""
+        phase = self.worker.phase
+        assert self.worker.attempt >= before.attempt
+        assert len(self.worker.failures) <= 16
+        if self.alive:
+            assert isinstance(phase, Starting | Running | Stopping), f"a living attempt is forgotten in {phase}"
+        if isinstance(phase, Running | Stopping):
+            assert phase.attempt in self.alive
+        if isinstance(phase, Waiting | Stopping):
+            assert self.timer is not None
+            assert self.timer.serial == self.worker.serial
+        if isinstance(phase, Running):
+            assert self.worker.wanted.up
+            assert phase.generation == self.worker.wanted.generation
+        if isinstance(phase, Down) and self.worker.wanted.up:
+            assert phase.generation == self.worker.wanted.generation, "wanted up, and nothing comes of it"
+
+    def act(self) -> None:
+        """One thing happens."""
+        choices = ["ask", "wait"]
+        if self.unanswered:
+            choices += ["answer"] * 3
+        if self.alive and not any(isinstance(event, Launched) for event in self.unanswered):
+            choices += ["die", "probe"]
+        if self.timer is not None:
+            choices += ["fire"] * 2
+        match self.draw.draw(st.sampled_from(choices)):
+            case "ask":
+                self.take(Asked(self.draw.draw(st.sampled_from(["up", "down", "restart", "hold", "release"]))))
+            case "wait":
+                self.now += self.draw.draw(st.floats(0, 40))
+            case "answer":
+                self.take(self.unanswered.pop(0))
+            case "die":
+                attempt = self.alive.pop()
+                self.take(Exited(attempt, self.draw.draw(_exits)))
+            case "probe":
+                role = self.draw.draw(st.sampled_from(["readiness", "liveness"]))
+                self.take(Probed(max(self.alive), role, self.draw.draw(st.booleans())))
+            case "fire":
+                assert self.timer is not None
+                timer, self.timer = self.timer, None
+                self.now = max(self.now, timer.at)
+                self.take(Fired(timer.timer, timer.serial))
+
+    def calm(self) -> None:
+        """No more wishes: everything ordered happens, and what is asked to end ends."""
+        for _ in range(200):
+            if self.unanswered:
+                self.take(self.unanswered.pop(0))
+            elif isinstance(self.worker.phase, Stopping):
+                self.take(Exited(self.alive.pop(), Exit(signal=9)))
+            else:
+                return
+
+
+@settings(max_examples=300, deadline=None)
+@given(_specs, st.data(), st.integers(1, 40))
+def test_on_every_path_nothing_is_lost_or_doubled(spec: WorkerSpec, data: st.DataObject, length: int) -> None:
+    """At most one attempt lives, each is launched once, and a living one is always in sight (see World.check)."""
+    world = World(spec, data)
+    for _ in range(length):
+        world.act()
+
+
+@settings(max_examples=200, deadline=None)
+@given(_specs, st.data(), st.integers(1, 30))
+def test_the_last_wish_comes_true(spec: WorkerSpec, data: st.DataObject, length: int) -> None:
+    """Asked down at the end of any path, it is down once all that was under way is over."""
+    world = World(spec, data)
+    for _ in range(length):
+        world.act()
+    world.take(Asked("down"))
+    world.calm()
+    assert type(world.worker.phase) is Down
+    assert not world.alive
+
+
+@settings(max_examples=200, deadline=None)
+@given(_specs, st.data(), st.integers(0, 30))
+def test_a_master_that_wakes_up_owes_what_the_dead_one_owed(spec: WorkerSpec, data: st.DataObject, length: int) -> None:
+    """After any path a worker at rest in its phase has its next event coming from `resume`, or from the world."""
+    world = World(spec, data)
+    for _ in range(length):
+        world.act()
+    owed = [type(effect) for effect in resume(world.worker, at(world.now))]
+    expected: list[type] = {
+        Down: [],
+        Preparing: [Prepare],
+        Starting: [Launch],
+        Running: [Watch] if spec.probes else [],
+        Stopping: [Terminate, SetTimer],
+        Waiting: [SetTimer],
+        Failed: [SetTimer],
+    }[type(world.worker.phase)]
+    if isinstance(world.worker.phase, Stopping) and world.worker.phase.step > len(spec.stop):
+        expected = [Kill, SetTimer]
+    if isinstance(world.worker.phase, Failed) and world.worker.phase.retry_at is None:
+        expected = []
+    assert owed == expected
+
+
+def test_messages_are_all_in_their_unions() -> None:
+    """A new event or effect has to be given a place."""
+    structs = {
+        thing for thing in vars(messages).values() if isinstance(thing, type) and thing.__module__ == messages.__name__
+    }
+    unions = set(typing.get_args(Event)) | set(typing.get_args(Effect))
+    assert structs - unions == {Now, Handle, messages.Usage, Exit}
