@@ -1,0 +1,329 @@
+"""The table of attempts: starts them once, sees them end, keeps each exit until it is acknowledged.
+
+Who may rely on what. `spawn` is idempotent by (worker, attempt), and refuses a second attempt while an older one of
+the same worker lives: no caller's mistake can double a worker. An exit is reported when nothing of the attempt's tree
+is left. What a predecessor started is found again by `survey`.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from signal import SIGKILL
+from typing import Any
+
+from beeyard.launcher import kernel
+from beeyard.launcher.kernel import Identity
+from beeyard.launcher.loop import Loop
+from beeyard.launcher.paths import Paths
+from beeyard.launcher.spawn import Order, Spawner, SpawnFailed
+from beeyard.launcher.trees import MARK, Forest, Tree
+
+LINGER = 0.005
+"""Seconds between two looks at a tree whose leader ended and that is not empty yet."""
+LINGER_MOST = 2.0
+"""Seconds after which an exit is reported although the kernel has not yet let go of the rest of the tree."""
+
+STREAMS = ("stdout", "stderr")
+Key = tuple[str, int]
+
+
+class Attempt:
+    """One incarnation. `exit` is set when its leader ended, `done` when it may be reported.
+
+    `asked`: how many steps of a stop were taken.
+    """
+
+    __slots__ = ("asked", "attempt", "done", "exit", "identity", "pidfd", "tree", "waited", "worker")
+
+    def __init__(self, worker: str, attempt: int, identity: Identity, tree: Tree, pidfd: int | None = None) -> None:
+        self.worker = worker
+        self.attempt = attempt
+        self.identity = identity
+        self.tree = tree
+        self.pidfd = pidfd
+        self.exit: dict[str, Any] | None = None
+        self.asked = 0
+        self.done = False
+        self.waited = 0.0
+
+    def report(self) -> dict[str, Any]:
+        """This attempt as the table shows it."""
+        return {
+            "worker": self.worker,
+            "attempt": self.attempt,
+            "pid": self.identity.pid,
+            "start": self.identity.start,
+            "exit": self.exit if self.done else None,
+        }
+
+
+class Attempts:
+    """All attempts that this launcher knows."""
+
+    def __init__(self, paths: Paths, loop: Loop, forest: Forest, spawner: Spawner) -> None:
+        self._paths = paths
+        self._loop = loop
+        self._forest = forest
+        self._spawner = spawner
+        self._table: dict[str, dict[int, Attempt]] = {}
+        self._by_pid: dict[int, Attempt] = {}
+        self._pipes: dict[str, tuple[int, int]] = {}
+        self._base = {k: v for k, v in os.environ.items() if not k.startswith("BEEYARD_")}
+        self.on_exit: Callable[[dict[str, Any]], None] = lambda report: None
+        self.many: Callable[[], bool] = lambda: False
+        forest.strays = self._strays
+
+    def reports(self) -> list[dict[str, Any]]:
+        """The whole table."""
+        return [attempt.report() for attempt in self._all()]
+
+    def living(self) -> int:
+        """How many attempts have not ended."""
+        return sum(not attempt.done for attempt in self._all())
+
+    # --- starting ---------------------------------------------------------------------------------------------------
+
+    def spawn(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Start an attempt, or find that it was started. Raises SpawnFailed."""
+        worker, number = message["worker"], message["attempt"]
+        known = self._get(worker, number)
+        if known is not None:
+            return known.report()
+        for other in self._of(worker):
+            if not other.done:
+                raise SpawnFailed(f"attempt {other.attempt} of {worker} still runs (pid {other.identity.pid})")
+        out, err = self.pipes(worker)
+        if message.get("user") is not None:
+            # So that the program may open /dev/stdout again, which asks for permission on the pipe itself.
+            os.fchown(out, message["user"], -1)
+            os.fchown(err, message["user"], -1)
+        tree = self._forest.plant(worker, number)
+        try:
+            order = Order.of(message, self._environment(worker, number, message))
+            pid = self._spawner.spawn(order, out, err, tree, many=self.many())
+        except SpawnFailed:
+            tree.remove()
+            raise
+        seen = kernel.stat(pid)
+        return self._add(worker, number, Identity(pid, seen.start if seen else 0), tree).report()
+
+    def run(self, message: Mapping[str, Any], out: int) -> int:
+        """Start a command beside an attempt, in its tree, with its environment. Raises SpawnFailed. Returns the pid."""
+        worker, number = message["worker"], message["attempt"]
+        known = self._get(worker, number)
+        order = Order.of(message, self._environment(worker, number, message))
+        tree = known.tree if known is not None and known.exit is None else None
+        return self._spawner.spawn(order, out, out, tree, many=False)
+
+    def pipes(self, worker: str) -> tuple[int, int]:
+        """The worker's two pipes, made on first use and kept open: while nobody reads, nothing is lost."""
+        if worker not in self._pipes:
+            out, err = (self._pipe(self._paths.worker_fifo(worker, stream)) for stream in STREAMS)
+            self._pipes[worker] = (out, err)
+        return self._pipes[worker]
+
+    def _pipe(self, path: str) -> int:
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkfifo(path, 0o600)
+            return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise SpawnFailed(f"pipe {path}: {error.strerror}") from None
+
+    def _environment(self, worker: str, attempt: int, message: Mapping[str, Any]) -> dict[str, str]:
+        mark = f"{self._paths.identity}/{worker}/{attempt}"
+        return {**self._base, **message.get("environment", {}), "BEEYARD_WORKER": worker, MARK: mark}
+
+    def _add(self, worker: str, number: int, identity: Identity, tree: Tree, pidfd: int | None = None) -> Attempt:
+        attempt = Attempt(worker, number, identity, tree, pidfd)
+        if hasattr(tree, "leader"):
+            tree.leader = identity.pid
+        self._table.setdefault(worker, {})[number] = attempt
+        self._by_pid[identity.pid] = attempt
+        if pidfd is not None:
+            self._loop.watch(pidfd, lambda _: self._adopted_ended(attempt))
+        return attempt
+
+    # --- finding again ----------------------------------------------------------------------------------------------
+
+    def survey(self) -> None:
+        """Take over what a predecessor left running: by its cgroups and by the mark in the environment.
+
+        The leader of an attempt leads a session, and is the oldest of those that do.
+        """
+        found: dict[Key, list[Identity]] = {}
+        for key, members in self._forest.standing().items():
+            found[key] = [Identity(pid, seen.start) for pid in members if (seen := kernel.stat(pid))]
+        prefix = self._paths.identity.encode() + b"/"
+        for pid in kernel.processes():
+            mark = kernel.environment(pid).get(MARK.encode(), b"")
+            seen = kernel.stat(pid) if mark.startswith(prefix) else None
+            if seen is not None and seen.state not in "ZX":
+                _, name, attempt = mark.decode().split("/")
+                found.setdefault((name, int(attempt)), []).append(Identity(pid, seen.start))
+        for (worker, number), identities in found.items():
+            leaders = [i for i in identities if (seen := kernel.stat(i.pid)) and seen.session == i.pid]
+            if leaders and self._get(worker, number) is None:
+                self.adopt(worker, number, min(leaders, key=lambda identity: identity.start))
+
+    def adopt(self, worker: str, number: int, identity: Identity) -> dict[str, Any] | None:
+        """Take over a process that is not our child; None when it is gone."""
+        known = self._get(worker, number)
+        if known is not None:
+            return known.report()
+        pidfd = kernel.open_process(identity)
+        if pidfd is None:
+            return None
+        seen = kernel.stat(identity.pid)
+        if seen is not None and seen.parent == os.getpid():  # Ours after all, across an exec: reaped like any child.
+            os.close(pidfd)
+            pidfd = None
+        with contextlib.suppress(SpawnFailed):
+            self.pipes(worker)
+        return self._add(worker, number, identity, self._forest.plant(worker, number, identity.pid), pidfd).report()
+
+    # --- ending -----------------------------------------------------------------------------------------------------
+
+    def signal(self, worker: str, number: int, signo: int, turn: int | None = None) -> None:
+        """Send a signal to the attempt's process group; to all of its tree when the leader is gone already.
+
+        A `turn` that was taken before is not taken again.
+        """
+        attempt = self._get(worker, number)
+        if attempt is None or attempt.done or (turn is not None and turn <= attempt.asked):
+            return
+        attempt.asked = turn or max(attempt.asked, 1)
+        if attempt.exit is None:
+            self._send(attempt, signo)
+        else:
+            for pid in attempt.tree.members():
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signo)
+
+    def _send(self, attempt: Attempt, signo: int) -> None:
+        with contextlib.suppress(OSError):
+            if attempt.pidfd is None:
+                # Our own child, not reaped yet: the pid can't be anybody else's.
+                os.killpg(attempt.identity.pid, signo)
+            else:
+                kernel.signal_group(attempt.pidfd, attempt.identity, signo)
+
+    def kill(self, worker: str, number: int) -> None:
+        """SIGKILL to everything the attempt started."""
+        attempt = self._get(worker, number)
+        if attempt is not None and not attempt.done:
+            if attempt.exit is None:
+                self._send(attempt, SIGKILL)
+            attempt.tree.kill()
+
+    def reaped(self, pid: int, status: int, usage: Any) -> None:
+        """A child ended: an attempt's leader, or an orphan of one."""
+        attempt = self._by_pid.get(pid)
+        if attempt is None or attempt.exit is not None:
+            return
+        ending = kernel.ending(status)
+        ending["cpu"] = round(usage.ru_utime + usage.ru_stime, 3)
+        ending["max_rss"] = usage.ru_maxrss * 1024
+        self._leader_ended(attempt, ending)
+
+    def _adopted_ended(self, attempt: Attempt) -> None:
+        """A pidfd became readable. Until its parent has reaped it, who may not read /proc has to wait for the code."""
+        assert attempt.pidfd is not None
+        status = kernel.exit_status(attempt.pidfd, attempt.identity.pid)
+        self._loop.forget(attempt.pidfd)
+        if status is None and attempt.waited < LINGER_MOST and kernel.stat(attempt.identity.pid) is not None:
+            attempt.waited += LINGER
+            self._loop.later(LINGER, lambda: self._adopted_ended(attempt))
+            return
+        attempt.waited = 0.0
+        os.close(attempt.pidfd)
+        attempt.pidfd = None
+        self._leader_ended(attempt, kernel.ending(status))
+
+    def _leader_ended(self, attempt: Attempt, ending: dict[str, Any]) -> None:
+        self._by_pid.pop(attempt.identity.pid, None)
+        attempt.exit = ending
+        self._conclude(attempt)
+
+    def _conclude(self, attempt: Attempt) -> None:
+        """Report the end once the tree is empty. What outlives an end nobody asked for is killed; after a stop the
+        rest has the time that the stop sequence gives it."""
+        assert attempt.exit is not None
+        if attempt.done:
+            return
+        members = [] if attempt.tree.remove() else attempt.tree.members()
+        if members and attempt.waited < LINGER_MOST:
+            if not attempt.asked:
+                if not attempt.waited:
+                    attempt.exit["leftovers"] = len(members)
+                    attempt.tree.kill()
+                attempt.waited += LINGER
+            self._loop.later(LINGER, lambda: self._conclude(attempt))
+            return
+        attempt.done = True
+        self._clear_later(attempt.tree)
+        self.on_exit(attempt.report())
+
+    def _clear_later(self, tree: Tree) -> None:
+        """The kernel lets go of the last process of a cgroup a little after it was reaped (seen on Linux 6.18)."""
+        if not tree.remove():
+            self._loop.later(LINGER_MOST, lambda: self._clear_later(tree))
+
+    def forget(self, worker: str, number: int) -> None:
+        """The exit is safe elsewhere."""
+        attempt = self._get(worker, number)
+        if attempt is not None and attempt.done:
+            del self._table[worker][number]
+
+    def release(self, worker: str) -> None:
+        """The worker was removed: close its pipes and delete them."""
+        if any(not attempt.done for attempt in self._of(worker)):
+            return
+        self._table.pop(worker, None)
+        for fd in self._pipes.pop(worker, ()):
+            os.close(fd)
+        for stream in STREAMS:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._paths.worker_fifo(worker, stream))
+
+    # --- across an exec ---------------------------------------------------------------------------------------------
+
+    def dump(self) -> dict[str, Any]:
+        """What the next incarnation of this very process needs; the pipes' descriptors are made to survive an exec."""
+        for fds in self._pipes.values():
+            for fd in fds:
+                os.set_inheritable(fd, True)
+        attempts = [{**attempt.report(), "ended": attempt.exit, "asked": attempt.asked} for attempt in self._all()]
+        return {"attempts": attempts, "pipes": self._pipes}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over from `dump`."""
+        for worker, fds in state["pipes"].items():
+            for fd in fds:
+                os.set_inheritable(fd, False)
+            self._pipes[worker] = (fds[0], fds[1])
+        for row in state["attempts"]:
+            worker, number, identity = row["worker"], row["attempt"], Identity(row["pid"], row["start"])
+            tree = self._forest.plant(worker, number, identity.pid)
+            if row["ended"] is None:
+                if self.adopt(worker, number, identity) is None:
+                    self._leader_ended(self._add(worker, number, identity, tree), kernel.ending(None))
+                continue
+            attempt = self._add(worker, number, identity, tree)
+            attempt.asked = row["asked"]
+            self._leader_ended(attempt, row["ended"])
+
+    # --- looking ----------------------------------------------------------------------------------------------------
+
+    def _all(self) -> Iterator[Attempt]:
+        return (attempt for numbers in self._table.values() for attempt in numbers.values())
+
+    def _of(self, worker: str) -> Iterable[Attempt]:
+        return self._table.get(worker, {}).values()
+
+    def _get(self, worker: str, number: int) -> Attempt | None:
+        return self._table.get(worker, {}).get(number)
+
+    def _strays(self) -> bool:
+        """Whether some child of ours is no leader: an orphan that a worker left to us."""
+        return any(pid not in self._by_pid for pid in kernel.children(os.getpid()))

@@ -1,0 +1,349 @@
+"""The launcher: one per host and state folder. It starts what it is told to, sees how it ends, and decides nothing.
+
+It is the parent of every worker, and of master and pump, and none of the three depends on its life: workers and pump
+go on when it dies, the master (or the pump, if the master died as well) starts another, which takes over what it finds.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from beeyard.launcher import kernel
+from beeyard.launcher.attempts import Attempts
+from beeyard.launcher.commands import Commands
+from beeyard.launcher.connection import Connection
+from beeyard.launcher.keeper import Companion, say
+from beeyard.launcher.kernel import Identity
+from beeyard.launcher.locks import holder, lock
+from beeyard.launcher.loop import Loop
+from beeyard.launcher.paths import Paths
+from beeyard.launcher.protocol import VERSION, Message, pack
+from beeyard.launcher.pumping import PumpClient
+from beeyard.launcher.spawn import Spawner, SpawnFailed
+from beeyard.launcher.trees import forest
+
+AT_ONCE = 16
+"""Messages handled before exits are looked at and answers are sent: a thousand spawns must not hide one exit."""
+
+MANY = 8
+"""Messages waiting from which on spawning is done in the way that is fast for many and slow for one."""
+
+ALREADY_RUNNING = 4
+"""Exit code when another launcher serves this state folder."""
+
+
+class Launcher:
+    """Everything one launcher holds."""
+
+    def __init__(self, paths: Paths, loop: Loop, listener: socket.socket, spawner: Spawner, master: list[str]) -> None:
+        self.paths = paths
+        self.loop = loop
+        self.listener = listener
+        self.forest = forest(paths.identity)
+        self.attempts = Attempts(paths, loop, self.forest, spawner)
+        self.attempts.on_exit = self._report_exit
+        self.attempts.many = lambda: any(len(connection.inbox) >= MANY for connection in self.connections)
+        self.commands = Commands(loop, self.attempts)
+        self.pump = PumpClient(paths, loop, [*_program("pump", paths)], [*_program("launcher", paths), "--", *master])
+        self.master = Companion("master", master, paths.master_lock, loop, lambda: None) if master else None
+        self.connections: set[Connection] = set()
+        loop.watch(listener.fileno(), self._accept)
+        loop.busy = lambda: any(connection.inbox for connection in self.connections)
+        loop.after_turn.append(self._turn)
+
+    def start(self) -> None:
+        """Companions first, so that nothing a worker says waits for long."""
+        self.pump.companion.ensure()
+        if self.master is not None:
+            self.master.ensure()
+
+    def reap(self) -> None:
+        """Collect every child that ended: workers, companions, commands, and orphans that came to us."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self.pump.companion.reaped(pid, status) or (self.master is not None and self.master.reaped(pid, status)):
+                continue
+            if not self.commands.reaped(pid, status):
+                self.attempts.reaped(pid, status, usage)
+
+    # --- connections ------------------------------------------------------------------------------------------------
+
+    def _accept(self, events: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            sock, _ = self.listener.accept()
+            self.connections.add(Connection(self.loop, sock, self.connections.discard))
+
+    def _turn(self) -> None:
+        for connection in list(self.connections):
+            for _ in range(min(AT_ONCE, len(connection.inbox))):
+                self._handle(connection, connection.inbox.popleft())
+        self.pump.turn()
+        for connection in list(self.connections):
+            connection.flush()
+
+    def _handle(self, connection: Connection, message: Message) -> None:
+        kind, number = message.get("type"), message.get("id")
+
+        def answer(**fields: Any) -> None:
+            if number is not None:
+                connection.send({"re": number, **fields})
+
+        handler = HANDLERS.get(kind) if isinstance(kind, str) else None
+        if handler is None:
+            answer(error="unknown", text=f"this launcher (protocol {VERSION}) does not know {kind!r}")
+            return
+        try:
+            handler(self, connection, message, answer)
+        except SpawnFailed as failure:
+            answer(error="failed", text=str(failure))
+        except (KeyError, TypeError, ValueError) as error:
+            answer(error="malformed", text=f"{kind}: {error!r}")
+
+    def _report_exit(self, report: dict[str, Any]) -> None:
+        for connection in self.connections:
+            if connection.master:
+                connection.send({"type": "exited", **report})
+
+    # --- what can be asked ------------------------------------------------------------------------------------------
+
+    def hello(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Who we are; a master gets the table as well, exits nobody acknowledged included, and later exits."""
+        connection.master = message.get("role") == "master"
+        answer(
+            version=VERSION,
+            pid=os.getpid(),
+            pump=self.pump.companion.pid,
+            master=self.master and self.master.pid,
+            boot=kernel.boot_id(),
+            namespace=kernel.pid_namespace(),
+            means=self.forest.means,
+            attempts=self.attempts.reports(),
+        )
+
+    def spawn(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Start an attempt; harmless twice."""
+        if logs := message.get("logs"):
+            # Pipes first: the pump opens them by name.
+            self.attempts.pipes(message["worker"])
+            self.pump.watch(message["worker"], logs)
+        answer(**self.attempts.spawn(message))
+
+    def run(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Run a command beside an attempt and answer how it ended."""
+        self.commands.run(message, lambda fields: answer(**fields))
+
+    def adopt(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Take over a process by its identity; `gone` if that is impossible."""
+        same_boot = message.get("boot", kernel.boot_id()) == kernel.boot_id()
+        same_space = message.get("namespace", kernel.pid_namespace()) == kernel.pid_namespace()
+        identity = Identity(message["pid"], message["start"])
+        report = None
+        if same_boot and same_space:
+            report = self.attempts.adopt(message["worker"], message["attempt"], identity)
+        if report is not None and (logs := message.get("logs")):
+            self.pump.watch(message["worker"], logs)
+        answer(**(report or {"gone": True}))
+
+    def signal(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Signal an attempt's process group; numbered signals each once."""
+        self.attempts.signal(message["worker"], message["attempt"], message["signal"], message.get("number"))
+        answer()
+
+    def kill(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Kill an attempt's whole tree."""
+        self.attempts.kill(message["worker"], message["attempt"])
+        answer()
+
+    def forget(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """The exit was saved."""
+        self.attempts.forget(message["worker"], message["attempt"])
+        answer()
+
+    def release(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """The worker was removed."""
+        self.pump.unwatch(message["worker"])
+        self.attempts.release(message["worker"])
+        answer()
+
+    def table(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Every attempt."""
+        answer(attempts=self.attempts.reports())
+
+    def drain(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Answer once what a worker wrote until now is on file."""
+        self.pump.drain(message["worker"], answer)
+
+    def quit(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """End pump and launcher; refused while anything runs."""
+        if living := self.attempts.living():
+            answer(error="busy", text=f"{living} workers still run")
+            return
+        if self.master is not None:
+            self.master.release()
+        answer()
+        connection.flush()
+        self.pump.quit(self.loop.stop)
+
+    def leave(self, signo: int) -> None:
+        """SIGTERM: end the launcher and the master, and leave workers and pump to whoever comes next."""
+        say("ending; workers go on, and whoever starts Beeyard next takes them over")
+        if self.master is not None:
+            self.master.release()
+            if self.master.pid is not None:
+                os.kill(self.master.pid, signal.SIGTERM)
+        self.pump.disown()
+        self.loop.stop()
+
+    def replace(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Become another version: the same process, its children and its table, running other code."""
+        argv = [str(item) for item in message["argv"]]
+        if not os.access(argv[0], os.X_OK):
+            answer(error="failed", text=f"{argv[0]} is no program")
+            return
+        answer()
+        for other in self.connections:
+            other.flush()
+        fd = os.memfd_create("beeyard-launcher", 0)
+        state = {**self.attempts.dump(), "listener": self.listener.fileno(), "lock": LOCK[0]}
+        os.write(fd, pack(state)[4:])
+        for keep in (self.listener.fileno(), LOCK[0]):
+            os.set_inheritable(keep, True)
+        head, _, tail = _split(argv)
+        say(f"becoming {' '.join(head)}")
+        os.execv(argv[0], [*head, "--resume", str(fd), "--", *tail])
+
+
+HANDLERS: dict[str, Callable[[Launcher, Connection, Message, Callable[..., None]], None]] = {
+    handler.__name__: handler
+    for handler in (
+        Launcher.hello,
+        Launcher.spawn,
+        Launcher.run,
+        Launcher.adopt,
+        Launcher.signal,
+        Launcher.kill,
+        Launcher.forget,
+        Launcher.release,
+        Launcher.table,
+        Launcher.drain,
+        Launcher.quit,
+        Launcher.replace,
+    )
+}
+
+LOCK: list[int] = []
+"""The descriptor of the lock file, held as long as this process lives."""
+
+
+def main(paths: Paths, arguments: list[str]) -> int:
+    """Run until told to end. Returns the exit code."""
+    options, _, master = _split(arguments)
+    file_limit = _more_files()
+    state: dict[str, Any] = {}
+    try:
+        if options[:1] == ["--resume"]:
+            with open(int(options[1]), "rb") as file:
+                file.seek(0)
+                state = json.load(file)
+            listener = socket.socket(fileno=state["listener"])
+            for fd in (state["lock"], state["listener"]):
+                os.set_inheritable(fd, False)
+            LOCK.append(state["lock"])
+        else:
+            paths.create()
+            held = lock(paths.launcher_lock)
+            if held is None:
+                say(f"another launcher (pid {holder(paths.launcher_lock)}) serves {paths.state}")
+                return ALREADY_RUNNING
+            LOCK.append(held)
+            listener = _listen(paths.launcher_socket)
+    except OSError as error:
+        say(f"can't start: {error}")
+        return 5
+    for signo in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+        signal.signal(signo, signal.SIG_IGN)
+    kernel.become_subreaper()
+    loop = Loop()
+    launcher = Launcher(paths, loop, listener, Spawner(file_limit), master)
+    if state:
+        launcher.attempts.load(state)
+    else:
+        launcher.attempts.survey()
+    _on_signals(loop, {signal.SIGCHLD: lambda signo: launcher.reap(), signal.SIGTERM: launcher.leave})
+    launcher.start()
+    gc.freeze()  # A forked child then copies fewer pages.
+    launcher.reap()  # What ended while nobody listened for SIGCHLD.
+    loop.run()
+    launcher.forest.clear()
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(paths.launcher_socket)
+    return 0
+
+
+def _listen(path: str) -> socket.socket:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(before)
+    listener.setblocking(False)
+    listener.listen(16)
+    return listener
+
+
+def _more_files() -> tuple[int, int]:
+    """Allow ourselves all the descriptors there are; returns what workers get.
+
+    Master, pump, and through them the next launcher inherit what we took, so the first one leaves word of what was.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = int(os.environ.setdefault("BEEYARD_NOFILE", str(soft)))
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft, hard
+
+
+def _on_signals(loop: Loop, handlers: dict[int, Callable[[int], None]]) -> None:
+    """Signals become descriptors in the loop: handlers run between two turns, never inside one."""
+    reader, writer = socket.socketpair()
+    for end in (reader, writer):
+        end.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    for signo in handlers:
+        signal.signal(signo, lambda *_: None)
+
+    def ready(events: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            for signo in set(reader.recv(4096)):
+                handlers[signo](signo)
+
+    loop.watch(reader.fileno(), ready)
+    _KEPT.extend((reader, writer))
+
+
+_KEPT: list[socket.socket] = []
+
+
+def _program(role: str, paths: Paths) -> list[str]:
+    entry = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
+    return [sys.executable, "-I", "-S", entry, role, "--state", paths.state]
+
+
+def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], "--", arguments[at + 1 :]

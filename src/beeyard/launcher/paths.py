@@ -1,0 +1,74 @@
+"""Where everything of one master lies: under one state folder, and where that path is too long for a socket, beside it.
+
+STATE/beeyard.db            the store
+STATE/logs/WORKER/          stdout.log, stderr.log, rotated ones, and their time indexes
+STATE/run/                  locks, process ids, sockets
+STATE/run/fifo/             one pipe per worker and stream
+STATE/run/pid/              WORKER.pid and WORKER.port for other programs
+STATE/daemon.log            what master, launcher and pump have to say
+"""
+
+import os
+import zlib
+
+SOCKET_LIMIT = 107
+"""Bytes that sun_path holds, its final zero not counted (unix(7))."""
+
+
+class Paths:
+    """The paths of one state folder; makes nothing by itself."""
+
+    def __init__(self, state: str) -> None:
+        self.state = os.path.abspath(state)
+        self.run = os.path.join(self.state, "run")
+        self.logs = os.path.join(self.state, "logs")
+        self.fifo = os.path.join(self.run, "fifo")
+        self.pids = os.path.join(self.run, "pid")
+        self.database = os.path.join(self.state, "beeyard.db")
+        self.daemon_log = os.path.join(self.state, "daemon.log")
+        self.master_lock = os.path.join(self.run, "master.lock")
+        self.launcher_lock = os.path.join(self.run, "launcher.lock")
+        self.master_error = os.path.join(self.run, "master.error")
+        self.pump_lock = os.path.join(self.run, "pump.lock")
+        self.identity = _digest(os.fsencode(os.path.realpath(self.state)))
+        self.master_socket = self._socket("master.sock")
+        self.launcher_socket = self._socket("launcher.sock")
+        self.pump_socket = self._socket("pump.sock")
+
+    def _socket(self, name: str) -> str:
+        path = os.path.join(self.run, name)
+        if len(os.fsencode(path)) <= SOCKET_LIMIT:
+            return path
+        base = (
+            "/run/beeyard" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/beeyard-{os.geteuid()}"
+        )
+        return os.path.join(base, self.identity, name)
+
+    def create(self) -> None:
+        """Make the folders, for the owner alone. OSError names the one that could not be made."""
+        for folder in (self.state, self.run, self.fifo, self.pids, self.logs, os.path.dirname(self.master_socket)):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+
+    def worker_logs(self, worker: str) -> str:
+        """The log folder of one worker."""
+        return os.path.join(self.logs, worker)
+
+    def worker_fifo(self, worker: str, stream: str) -> str:
+        """The pipe that one worker's stream goes through."""
+        return os.path.join(self.fifo, f"{worker}.{stream}")
+
+
+def _digest(text: bytes) -> str:
+    """16 hex digits to tell a few state folders of one host apart; hashlib would cost each process 5 MB (OpenSSL)."""
+    return f"{zlib.crc32(text):08x}{zlib.crc32(text[::-1]):08x}"
+
+
+def default_state() -> str:
+    """BEEYARD_STATE_DIR, else /var/lib/beeyard for root and ~/.local/state/beeyard for others."""
+    given = os.environ.get("BEEYARD_STATE_DIR")
+    if given:
+        return given
+    if os.geteuid() == 0:
+        return "/var/lib/beeyard"
+    base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(base, "beeyard")
