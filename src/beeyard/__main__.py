@@ -1,0 +1,5 @@
+"""`python -m beeyard`."""
+
+from beeyard.entrypoints.cli.main import main
+
+main()

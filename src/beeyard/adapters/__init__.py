@@ -1,0 +1,1 @@
+"""What the ports mean in practice: one vendor a file, or a package where one file would do two things."""

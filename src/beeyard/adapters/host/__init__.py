@@ -1,0 +1,1 @@
+"""What only this kernel can tell or do. Nothing here decides anything about workers."""

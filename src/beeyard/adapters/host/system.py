@@ -1,0 +1,112 @@
+"""Facts about this Linux machine, and the small files that other programs look for. Knows no worker and no provider.
+
+In the pid folder, while a worker runs:
+
+    WORKER.pid     the process id, and a newline
+    WORKER.port    one endpoint: its port, and a newline. Several: a line `NAME PORT` for each, in the spec's order.
+
+A reader sees the old file or the new one, never half of one; when the worker has ended, neither is there.
+"""
+
+import errno
+import logging
+import random
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from beeyard.domain.errors import Unavailable
+from beeyard.launcher.paths import Paths
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LOWEST_PORT = 20000
+"""Below lie the ports that programs have by habit; from `ip_local_port_range` on, those of outgoing connections."""
+LATELY = 60.0
+"""Seconds that a port given out is not given again: its worker may not listen yet."""
+
+_log = logging.getLogger(__name__)
+
+
+class LinuxHost:
+    """This machine. `monotonic` tells how long ago a port was given out."""
+
+    def __init__(self, paths: Paths, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._folder = Path(paths.pids)
+        self._monotonic = monotonic
+        self._given: dict[int, float] = {}
+
+    def boot_id(self) -> str:
+        """The kernel's random id of this boot."""
+        return BOOT_ID.read_text("ascii").strip()
+
+    def name(self) -> str:
+        """The host name, as the kernel has it."""
+        return socket.gethostname()
+
+    def free_port(self, preferred: int) -> int:
+        """A TCP port nobody listens on.
+
+        `preferred` needs only to be free now, for a worker that restarts wants its old port, old connections in
+        TIME_WAIT or not. Any other was not given out lately, and is free even for a server without SO_REUSEADDR.
+
+        Raises:
+            Unavailable: `no_free_port`.
+        """
+        now = self._monotonic()
+        self._given = {port: at for port, at in self._given.items() if now - at < LATELY}
+        if preferred and _is_free(preferred, reuse=True):
+            self._given[preferred] = now
+            return preferred
+        ports = _choice()
+        start = random.randrange(len(ports))
+        for step in range(len(ports)):
+            port = ports[(start + step) % len(ports)]
+            if port not in self._given and _is_free(port, reuse=False):
+                self._given[port] = now
+                return port
+        raise Unavailable("no_free_port", "no free TCP port between {first} and {last}", first=ports[0], last=ports[-1])
+
+    def publish(self, worker: str, pid: int | None, ports: dict[str, int]) -> None:
+        """Write both files, or remove them when `pid` is None. A disk that refuses is logged: nobody's worker fails."""
+        port_lines = [f"{name} {port}\n" for name, port in ports.items()]
+        if len(ports) == 1:
+            port_lines = [f"{port}\n" for port in ports.values()]
+        try:
+            self._put(f"{worker}.pid", None if pid is None else f"{pid}\n")
+            self._put(f"{worker}.port", None if pid is None or not ports else "".join(port_lines))
+        except OSError as error:
+            _log.warning("the pid and port files of %s are out of date: %s", worker, error)
+
+    def _put(self, name: str, text: str | None) -> None:
+        """Not synced: what such a file says is wrong anyway after a power cut."""
+        if text is None:
+            (self._folder / name).unlink(missing_ok=True)
+            return
+        half = self._folder / f".{name}.new"
+        half.write_text(text, "ascii")
+        half.replace(self._folder / name)
+
+
+def _choice() -> range:
+    """Ports that outgoing connections don't take, unless those take nearly all: then from LOWEST_PORT up."""
+    first_outgoing = int(PORT_RANGE.read_text("ascii").split()[0])
+    return range(LOWEST_PORT, first_outgoing if first_outgoing > LOWEST_PORT + 1000 else 65536)
+
+
+def _is_free(port: int, *, reuse: bool) -> bool:
+    """Whether we could listen on all addresses, IPv6 and IPv4; a low port we may not bind counts as free.
+
+    With `reuse`, only who listens is in the way, not what is left of closed connections.
+    """
+    dual = socket.has_dualstack_ipv6()
+    with socket.socket(socket.AF_INET6 if dual else socket.AF_INET) as probe:
+        if dual:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            return error.errno == errno.EACCES
+        return True

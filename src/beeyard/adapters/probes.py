@@ -1,0 +1,100 @@
+"""Asks workers over the network how they are, as the kubelet does. Knows neither thresholds nor what a verdict means.
+
+Every question is a connection of its own: nothing is reused, no redirect is followed, no cookie kept, no proxy taken
+from the environment, no body read. Certificates are not verified, for a probe asks whether the worker answers, not
+who it is; the kubelet does the same.
+"""
+
+import asyncio
+import errno
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from beeyard.domain.values import human_duration
+from beeyard.ports.prober import Result
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+USER_AGENT = "beeyard-probe"
+
+
+class NetworkProber:
+    """HTTP by aiohttp, loaded at the first such question; TCP by the loop itself."""
+
+    def __init__(self) -> None:
+        self._session: ClientSession | None = None
+
+    async def http(self, url: str, method: str, headers: Mapping[str, str], timeout: float) -> Result:
+        """Ok for a status from 200 to 399. `Host` among the headers replaces the URL's."""
+        from aiohttp import ClientConnectorError, ServerDisconnectedError
+        from yarl import URL
+
+        place = shown = url
+        try:
+            target = URL(url)
+            place = target.authority.rpartition("@")[2]
+            shown = str(target.with_user(None)) if target.user or target.password else url
+            async with (
+                asyncio.timeout(timeout),
+                self._client().request(method, target, headers=headers, allow_redirects=False) as response,
+            ):
+                response.close()  # at once: what is left of the body is not waited for
+        except TimeoutError:
+            return Result(False, f"no answer from {shown} within {human_duration(timeout)}")
+        except ServerDisconnectedError:
+            return Result(False, f"{place} closed the connection without an answer to {method} {shown}")
+        except ClientConnectorError as error:
+            return Result(False, _unconnected(place, error.os_error))
+        except Exception as error:
+            return Result(False, f"{method} {shown} failed: {_words(error)}")
+        if 200 <= response.status < 400:
+            return Result(True)
+        return Result(False, f"{method} {shown} answered {response.status}")
+
+    async def tcp(self, host: str, port: int, timeout: float) -> Result:
+        """Ok when the connection is accepted; it is closed again without a word."""
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            async with asyncio.timeout(timeout):
+                _, writer = await asyncio.open_connection(host, port)
+        except TimeoutError:
+            return Result(False, f"no answer from {place} within {human_duration(timeout)}")
+        except OSError as error:
+            return Result(False, _unconnected(place, error))
+        except Exception as error:
+            return Result(False, f"connecting to {place} failed: {_words(error)}")
+        writer.transport.abort()
+        return Result(True)
+
+    async def close(self) -> None:
+        """Harmless twice, and where nothing was ever asked."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _client(self) -> "ClientSession":
+        if self._session is None:
+            from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+
+            self._session = ClientSession(
+                # No limit: a probe that queues behind others would time out for their sake.
+                connector=TCPConnector(force_close=True, limit=0, ssl=False),
+                cookie_jar=DummyCookieJar(),
+                headers={"User-Agent": USER_AGENT},
+                timeout=ClientTimeout(),  # none of its own: it rounds to whole seconds
+                auto_decompress=False,
+            )
+        return self._session
+
+
+def _unconnected(place: str, error: OSError) -> str:
+    """A refusal in our words, anything else in the system's."""
+    # A name with several addresses gives one error without a number; the numbers stand in its text.
+    if error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error):
+        return f"connection refused by {place}"
+    return f"can't connect to {place}: {_words(error)}"
+
+
+def _words(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__

@@ -1,0 +1,81 @@
+"""Processes and users by the names an operator gives them."""
+
+import grp
+import os
+import pwd
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from beeyard.domain.errors import Rejected
+from beeyard.ports.provider import Reading
+
+_TICK = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def credentials(user: str | None, group: str | None) -> dict[str, Any]:
+    """User, group and supplementary groups as numbers; nothing when neither is named, or nothing would change."""
+    if user is None and group is None:
+        return {}
+    try:
+        entry = pwd.getpwnam(user) if user is not None else None
+        gid = grp.getgrnam(group).gr_gid if group is not None else entry.pw_gid if entry else os.getegid()
+    except KeyError as error:
+        raise Rejected("no_such_user", "{text}", text=str(error.args[0])) from None
+    if os.geteuid() != 0 and (entry is None or entry.pw_uid == os.geteuid()) and gid == os.getegid():
+        return {}
+    groups = os.getgrouplist(entry.pw_name, gid) if entry else [gid]
+    return {"user": entry.pw_uid if entry else None, "group": gid, "groups": groups}
+
+
+def resolve(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """A command line with its program as a path."""
+    path = environment.get("PATH", os.environ.get("PATH"))
+    return [shutil.which(command[0], path=path) or command[0], *command[1:]]
+
+
+def from_pid_file(path: str, program: str) -> tuple[int, int] | None:
+    """(pid, start time) of the process a pid file names, if it lives and runs this program; None otherwise.
+
+    A pid alone proves nothing: after a reboot it may be anybody's.
+    """
+    try:
+        with open(path) as file:
+            pid = int(file.read().split()[0])
+        running = os.readlink(f"/proc/{pid}/exe")
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            arguments = file.read().split(b"\0")
+    except (OSError, ValueError, IndexError):
+        return None
+    start = _stat(pid)
+    wanted = os.path.realpath(program)
+    # A script runs as its interpreter; then its own path is among the first arguments.
+    named = [os.path.realpath(os.fsdecode(argument)) for argument in arguments[:3] if argument]
+    if start is None or (running != wanted and wanted not in named):
+        return None
+    return pid, int(start[19])
+
+
+def alive(state: Mapping[str, Any]) -> bool:
+    """Whether the very process of a handle still runs."""
+    fields = _stat(state["pid"])
+    return fields is not None and int(fields[19]) == state["start"] and fields[0] not in (b"Z", b"X")
+
+
+def usage(state: Mapping[str, Any]) -> Reading | None:
+    """What the leader uses now."""
+    fields = _stat(state["pid"])
+    if fields is None or int(fields[19]) != state["start"]:
+        return None
+    return Reading((int(fields[11]) + int(fields[12])) / _TICK, int(fields[21]) * _PAGE, int(fields[17]))
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    """/proc/PID/stat from the state on: field N of proc(5) is at N - 3."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except OSError:
+        return None
+    return text[text.rindex(b")") + 2 :].split()

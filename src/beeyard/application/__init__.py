@@ -1,0 +1,1 @@
+"""Shells around the domain: asyncio lives here, vendors do not."""

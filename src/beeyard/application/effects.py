@@ -1,0 +1,181 @@
+"""The only place where effects meet ports. Each one ends as an event, or has nothing to report."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from beeyard.application.probing import Probing
+from beeyard.application.supervisor import Supervisor
+from beeyard.domain.errors import BeeyardError, Unavailable
+from beeyard.domain.messages import (
+    Bury,
+    CancelTimer,
+    Destroy,
+    Effect,
+    Event,
+    Fired,
+    Handle,
+    Kill,
+    Launch,
+    Launched,
+    LaunchFailed,
+    Prepare,
+    SetTimer,
+    Terminate,
+    Unwatch,
+    Watch,
+)
+from beeyard.domain.worker import Death, Running, Worker
+from beeyard.ports.clock import Clock
+from beeyard.ports.host import Host
+from beeyard.ports.logs import Logs
+from beeyard.ports.prober import Prober
+from beeyard.ports.provider import Provider
+
+LAST_LINES = 20
+"""Lines of output that a death record keeps."""
+EXEC_PROBES = 8
+"""Probe commands that run at the same time on one host."""
+
+log = logging.getLogger("beeyard")
+
+
+class Effects:
+    """Runs effects for one master. `post(worker, event)` brings events back; `bury(worker, death)` keeps a record."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        prober: Prober,
+        clock: Clock,
+        host: Host,
+        logs: Logs,
+        post: Callable[[str, Event], None],
+        bury: Callable[[str, Death], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        roll: Callable[[], float],
+    ) -> None:
+        self._providers = providers
+        self._prober = prober
+        self._clock = clock
+        self._host = host
+        self._logs = logs
+        self._post = post
+        self._bury = bury
+        self._spawn = spawn
+        self._roll = roll
+        self._execs = asyncio.Semaphore(EXEC_PROBES)
+
+    def run(self, supervisor: Supervisor, effect: Effect, *, resumed: bool = False) -> None:
+        """Start one effect; nothing is waited for. `resumed`: the attempt ran before this master did."""
+        worker = supervisor.worker
+        provider = self._providers[worker.spec.provider]
+        match effect:
+            case Prepare():
+                pass  # Answered by the master within the turn: see Master._prepare.
+            case Launch(attempt=attempt):
+                self._spawn(self._launch(worker, attempt, provider))
+            case Terminate(attempt=attempt, step=step, number=number):
+                self._spawn(self._try(provider.terminate(worker.id, attempt, step, number)))
+            case Kill(attempt=attempt):
+                self._spawn(self._try(provider.kill(worker.id, attempt)))
+            case Destroy(attempt=attempt):
+                self._host.publish(worker.id, None, {})
+                self._spawn(self._try(provider.destroy(worker.id, attempt)))
+            case SetTimer(timer=timer, at=at, serial=serial):
+                self._cancel(supervisor)
+                fired = Fired(timer, serial)
+                supervisor.timer = self._clock.call_at(at, lambda: self._post(worker.id, fired))
+            case CancelTimer():
+                self._cancel(supervisor)
+            case Watch(attempt=attempt, handle=handle):
+                self._unwatch(supervisor)
+                supervisor.probing = self._probing(worker, attempt, handle, provider, resumed=resumed)
+                supervisor.probing.start()
+            case Unwatch():
+                self._unwatch(supervisor)
+            case Bury():
+                if worker.death is not None:
+                    self._spawn(self._last_words(worker.id, worker.death, provider))
+
+    def release(self, supervisor: Supervisor) -> None:
+        """Let go of everything live; the worker itself goes on."""
+        self._cancel(supervisor)
+        self._unwatch(supervisor)
+
+    def _probing(self, worker: Worker, attempt: int, handle: Handle, provider: Provider, *, resumed: bool) -> Probing:
+        phase = worker.phase
+        return Probing(
+            worker.spec,
+            attempt,
+            handle,
+            provider,
+            self._prober,
+            self._clock,
+            self._roll,
+            lambda event: self._post(worker.id, event),
+            execs=self._execs,
+            since=phase.since if isinstance(phase, Running) else None,
+            resumed=resumed,
+            started=isinstance(phase, Running) and phase.started,
+        )
+
+    async def _launch(self, worker: Worker, attempt: int, provider: Provider) -> None:
+        """Until there is an answer: while the provider can't be reached nothing was started, so it is asked again."""
+        ports: dict[str, int] = {}
+        while True:
+            try:
+                ports = ports or self._ports(worker)
+                handle = await provider.launch(worker.spec, attempt, ports)
+            except Unavailable as error:
+                log.warning("%s: launch of attempt %d waits: %s", worker.id, attempt, error)
+                await self._sleep(0.2)
+                continue
+            except BeeyardError as error:
+                self._post(worker.id, LaunchFailed(attempt, str(error)))
+                return
+            except Exception as error:
+                log.exception("%s: launch failed in an unforeseen way", worker.id)
+                self._post(worker.id, LaunchFailed(attempt, f"error in Beeyard: {error!r}"))
+                return
+            self._host.publish(worker.id, handle.state.get("pid"), handle.ports)
+            self._post(worker.id, Launched(attempt, handle))
+            return
+
+    def _ports(self, worker: Worker) -> dict[str, int]:
+        """The port of each endpoint; one that the master chooses stays the same over restarts while it is free."""
+        return {
+            name: endpoint.port or self._host.free_port(worker.ports.get(name, 0))
+            for name, endpoint in worker.spec.endpoints.items()
+        }
+
+    async def _last_words(self, worker: str, death: Death, provider: Provider) -> None:
+        await provider.drain(worker)
+        lines = await self._logs.tail(worker, LAST_LINES, since=death.at - death.uptime - 0.1)
+        if lines:
+            self._bury(worker, replace(death, lines=tuple(line.text for line in lines)))
+
+    async def _try(self, order: Coroutine[Any, Any, None]) -> None:
+        """Orders that have no answer: what comes of them is seen as an exit, or by the next timer."""
+        try:
+            await order
+        except BeeyardError as error:
+            log.warning("%s", error)
+
+    async def _sleep(self, seconds: float) -> None:
+        over = asyncio.Event()
+        self._clock.call_at(self._clock.now().mono + seconds, over.set)
+        await over.wait()
+
+    def _cancel(self, supervisor: Supervisor) -> None:
+        if supervisor.timer is not None:
+            supervisor.timer.cancel()
+            supervisor.timer = None
+
+    def _unwatch(self, supervisor: Supervisor) -> None:
+        if supervisor.probing is not None:
+            supervisor.probing.stop()
+            supervisor.probing = None

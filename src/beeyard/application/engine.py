@@ -1,0 +1,184 @@
+"""The turn: every event that came in, one after the other; what changed saved at once; then the effects.
+
+Requests have a turn of their own, saved durably before they are answered, and undone as a whole if that fails. Facts
+are never undone. A bug in one worker's step is logged and costs that event, not the others.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from beeyard.application.dependencies import Dependencies
+from beeyard.application.effects import Effects
+from beeyard.application.records import Records
+from beeyard.application.supervisor import Supervisor, told
+from beeyard.domain import lifecycle
+from beeyard.domain.errors import Unavailable
+from beeyard.domain.messages import Blocked, Effect, Event, Prepare, Prepared
+from beeyard.domain.worker import Death, Worker
+from beeyard.ports.clock import Cancel, Clock
+
+log = logging.getLogger("beeyard")
+
+Orders = list[tuple[Supervisor, Effect]]
+Request = tuple[list[tuple[str, Event]], asyncio.Future[None]]
+
+
+class Engine:
+    """All supervisors of one master, and the only code that steps them."""
+
+    def __init__(self, clock: Clock, records: Records, roll: Callable[[], float]) -> None:
+        self.supervisors: dict[str, Supervisor] = records.supervisors
+        self.dependencies = Dependencies(self.supervisors)
+        self.records = records
+        self.effects: Effects  # Set by whoever wires us: effects need `post`, and we need them.
+        self._clock = clock
+        self._roll = roll
+        self._inbox: list[tuple[str, Event]] = []
+        self._requests: list[Request] = []
+        self._wake = asyncio.Event()
+        self._turned = asyncio.Event()
+        self._retry: Cancel | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._spawned: set[asyncio.Task[None]] = set()
+
+    # --- what others call -------------------------------------------------------------------------------------------
+
+    def post(self, worker: str, event: Event) -> None:
+        """A fact: taken in the next turn."""
+        self._inbox.append((worker, event))
+        self._wake.set()
+
+    def bury(self, worker: str, death: Death) -> None:
+        """Keep a death record; saved in the next turn."""
+        supervisor = self.supervisors.get(worker)
+        if supervisor is not None:
+            self.records.bury(worker, death)
+            self._wake.set()
+
+    async def request(self, events: list[tuple[str, Event]]) -> None:
+        """Returns when saved. Raises Unavailable while the store can't be written: then nothing changed."""
+        if events:
+            self.records.require_writable()
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._requests.append((events, done))
+            self._wake.set()
+            await done
+
+    async def until(self, reached: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait until something is true after some turn; False when it was not in time (None: wait on)."""
+        try:
+            async with asyncio.timeout(timeout if timeout is None else max(0.0, timeout)):
+                while not reached():
+                    await self._turned.wait()
+        except TimeoutError:
+            return reached()
+        return True
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run beside the turns; cancelled when they end."""
+        assert self._tasks is not None
+        task = self._tasks.create_task(work)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+
+    def prepare(self, worker: Worker) -> Event:
+        """The answer to the effect Prepare."""
+        reason = self.dependencies.unmet(worker.spec)
+        return Blocked(reason) if reason else Prepared()
+
+    # --- turns ------------------------------------------------------------------------------------------------------
+
+    def open(self, tasks: asyncio.TaskGroup) -> None:
+        """Where `spawn` puts its tasks."""
+        self._tasks = tasks
+
+    def close(self) -> None:
+        """Let go of timers, probes and whatever still waits."""
+        if self._retry is not None:
+            self._retry.cancel()
+        for supervisor in self.supervisors.values():
+            self.effects.release(supervisor)
+        for task in list(self._spawned):
+            task.cancel()
+
+    async def turns(self) -> None:
+        """For ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            requests, self._requests = self._requests, []
+            for events, done in requests:
+                await self._request_turn(events, done)
+            facts, self._inbox = self._inbox, []
+            orders, _ = self._take(facts)
+            await self.records.save()
+            self._run(orders)
+            self._retry_later()
+            self._turned.set()
+            self._turned.clear()
+
+    async def _request_turn(self, events: list[tuple[str, Event]], done: asyncio.Future[None]) -> None:
+        orders, touched = self._take(events)
+        try:
+            await self.records.save_durably()
+        except Unavailable as error:
+            for supervisor, before in touched.items():
+                supervisor.worker = before
+            if not done.done():
+                done.set_exception(error)
+            return
+        self._run(orders)
+        if not done.done():
+            done.set_result(None)
+
+    def _take(self, events: list[tuple[str, Event]]) -> tuple[Orders, dict[Supervisor, Worker]]:
+        """Step each worker concerned, and those whose wait for another one is over by that.
+
+        Returns the orders, and each worker touched as it was before.
+        """
+        orders: Orders = []
+        touched: dict[Supervisor, Worker] = {}
+        queue = list(events)
+        now = self._clock.now()
+        for name, event in queue:  # It grows while it is read.
+            supervisor = self.supervisors.get(name)
+            if supervisor is None:
+                continue
+            before = supervisor.worker
+            try:
+                after, effects = lifecycle.step(before, event, now, self._roll())
+            except Exception:
+                log.exception("%s: %r could not be taken in %r", name, event, before.phase)
+                continue
+            if after is before and not effects:
+                continue
+            touched.setdefault(supervisor, before)
+            supervisor.worker = after
+            death = after.death if after.death is not before.death else None
+            self.records.changed(supervisor, told(before, after, event, now.wall), death)
+            for effect in effects:
+                if isinstance(effect, Prepare):
+                    queue.append((name, self.prepare(after)))
+                else:
+                    orders.append((supervisor, effect))
+            if before.phase is not after.phase or before.health is not after.health:
+                for other in self.dependencies.waiting(name):
+                    queue.append((other, self.prepare(self.supervisors[other].worker)))
+        return orders, touched
+
+    def _run(self, orders: Orders) -> None:
+        for supervisor, effect in orders:
+            self.effects.run(supervisor, effect)
+
+    def _retry_later(self) -> None:
+        """While nothing can be written, a turn is due even if nothing happens."""
+        at = self.records.retry_at()
+        if at is not None and self._retry is None:
+
+            def due() -> None:
+                self._retry = None
+                self._wake.set()
+
+            self._retry = self._clock.call_at(at, due)

@@ -1,0 +1,100 @@
+"""What the master holds for one worker: its record, and the few live things that no record can hold."""
+
+from beeyard.application.probing import Probing
+from beeyard.domain.errors import Refused
+from beeyard.domain.messages import (
+    Asked,
+    Blocked,
+    ContactLost,
+    ContactRegained,
+    Event,
+    Exited,
+    Fired,
+    HostRestarted,
+    Launched,
+    LaunchFailed,
+    Prepared,
+    Probed,
+    Respecified,
+)
+from beeyard.domain.worker import Running, Starting, Stopping, Worker, describe, state
+from beeyard.ports.clock import Cancel
+from beeyard.ports.store import StoryEntry
+
+
+class Supervisor:
+    """One worker. `revision` is the record's in the store."""
+
+    __slots__ = ("probing", "revision", "timer", "worker")
+
+    def __init__(self, worker: Worker, revision: int) -> None:
+        self.worker = worker
+        self.revision = revision
+        self.timer: Cancel | None = None
+        self.probing: Probing | None = None
+
+    def attempt(self) -> int | None:
+        """The number of the attempt that lives, as far as we know."""
+        phase = self.worker.phase
+        return phase.attempt if isinstance(phase, Starting | Running | Stopping) else None
+
+    def pid(self) -> int | None:
+        """Its process, where there is one."""
+        phase = self.worker.phase
+        return phase.handle.state.get("pid") if isinstance(phase, Running | Stopping) else None
+
+    def require_down(self, doing: str) -> None:
+        """Raises Refused when something of it lives."""
+        if self.attempt() is not None:
+            raise Refused(
+                "worker_busy",
+                "{worker} can't be {doing}: it is {state}",
+                worker=self.worker.id,
+                doing=doing,
+                state=state(self.worker),
+                hint=f"beeyard stop {self.worker.id}",
+            )
+
+
+def told(before: Worker, after: Worker, event: Event, at: float) -> StoryEntry | None:
+    """The line this event adds to the worker's story; None when nothing changed that anybody would ask about."""
+    if type(before.phase) is type(after.phase) and before.wanted == after.wanted and before.health == after.health:
+        return None
+    return StoryEntry(
+        worker=after.id,
+        at=at,
+        before=state(before),
+        after=state(after),
+        what=in_words(event),
+        attempt=after.attempt,
+        by=event.by if isinstance(event, Asked | Respecified) else "",
+    )
+
+
+def in_words(event: Event) -> str:
+    """An event as people say it."""
+    match event:
+        case Asked(want=want):
+            return {"hold": "master going down", "release": "master up again"}.get(want, f"{want} asked")
+        case Respecified():
+            return "spec changed"
+        case Prepared():
+            return "all it needs is there"
+        case Blocked(reason=reason):
+            return reason
+        case Launched(handle=handle):
+            return f"started, pid {handle.state['pid']}" if "pid" in handle.state else "started"
+        case LaunchFailed(reason=reason):
+            return f"could not start: {reason}"
+        case Exited(exit=exit):
+            return f"ended: {describe(exit)}"
+        case Fired(timer=timer):
+            return "stop overdue" if timer == "stop" else "delay over"
+        case Probed(role=role, passed=passed, reason=reason):
+            return f"{role} probe {'passed' if passed else f'failed: {reason}'}"
+        case ContactLost(reason=reason):
+            return f"contact lost: {reason}"
+        case ContactRegained():
+            return "contact regained"
+        case HostRestarted():
+            return "the host restarted"

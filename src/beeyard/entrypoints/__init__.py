@@ -1,0 +1,1 @@
+"""What drives the application: command line, socket, daemon. They translate and decide nothing."""

@@ -1,0 +1,93 @@
+"""The master as a daemon: `python -m beeyard.entrypoints.daemon STATE`, started by the launcher and by nobody else.
+
+SIGTERM ends it and leaves the workers running; `down` ends workers, master and launcher. What keeps it from starting is
+left in STATE/run/master.error for whoever waits for it.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from beeyard import bootstrap
+from beeyard.adapters.host.launcher import quit_launcher
+from beeyard.domain.errors import BeeyardError, Refused
+from beeyard.entrypoints.http.app import serving
+from beeyard.entrypoints.http.problems import to_problem
+from beeyard.launcher.locks import holder, lock
+from beeyard.launcher.paths import Paths
+
+log = logging.getLogger("beeyard")
+
+
+def main(state: str) -> int:
+    """Run until told to end. Returns the exit code."""
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s master[%(process)d]: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
+    )
+    paths = Paths(state)
+    held = None
+    try:
+        paths.create()
+        held = lock(paths.master_lock)
+        if held is None:
+            pid = holder(paths.master_lock)
+            raise Refused("master_running", "another master (pid {pid}) serves {state}", pid=pid, state=paths.state)
+        _run(_serve(paths))
+    except BeeyardError as error:
+        log.error("%s%s", error, f" ({error.hint})" if error.hint else "")
+        if held is not None:
+            _leave_word(paths, error)
+        return error.exit
+    return 0
+
+
+async def _serve(paths: Paths) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, told.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is for whoever is in the foreground.
+    application = await bootstrap.build(paths, keep_master=bootstrap.master_argv(paths))
+    master = application.master
+    async with master.running(), serving(master, paths.master_socket):
+        _leave_word(paths, None)
+        log.info("master of %s: %d workers", paths.state, len(master.supervisors))
+        ends = [asyncio.ensure_future(event.wait()) for event in (told, master.finished)]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+    if master.finished.is_set():
+        await quit_launcher(paths)
+        log.info("master of %s ended", paths.state)
+    else:
+        log.info("master of %s ended; workers go on", paths.state)
+
+
+def _leave_word(paths: Paths, error: BeeyardError | None) -> None:
+    """Write why we can't start, or take that word back."""
+    if error is None:
+        if os.path.exists(paths.master_error):
+            os.unlink(paths.master_error)
+        return
+    with open(paths.master_error, "w", encoding="utf-8") as file:
+        json.dump(to_problem(error), file)
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,101 @@
+"""The worker file as typed settings. Every error carries file, line and the path of the field, and all come at once.
+
+Text becomes a tree (`yaml_tree`, `toml_tree`), the tree becomes the file's blocks (`shape`, by `decode`), and these
+become the domain's values (`workers` and what it calls). What a section of a provider holds, its provider knows.
+"""
+
+import socket
+from collections.abc import Mapping as Environ
+from pathlib import Path
+
+from msgspec import Struct
+
+from beeyard.domain.errors import Invalid
+from beeyard.domain.spec import WorkerSpec
+from beeyard.domain.values import Duration
+from beeyard.entrypoints.settings.decode import struct
+from beeyard.entrypoints.settings.files import find, lay_over, overlay, read
+from beeyard.entrypoints.settings.shape import File, Master
+from beeyard.entrypoints.settings.tree import Mapping, Node, Report, Scalar, empty, found, merge
+from beeyard.entrypoints.settings.words import FAILED, Context, duration
+from beeyard.entrypoints.settings.workers import Providers, workers
+
+__all__ = ["Settings", "find", "load"]
+
+
+class Settings(Struct, frozen=True):
+    """What a worker file says. `path` is where it stands, absolute."""
+
+    name: str
+    listen: str
+    shutdown_timeout: Duration
+    workers: list[WorkerSpec]
+    path: str
+
+
+def load(path: str, *, environ: Environ[str, str], providers: Providers) -> Settings:
+    """The settings in a worker file, with the overlay for the environment that BEEYARD_ENVIRONMENT names.
+
+    Args:
+        providers: provider -> the type of its section; a worker of any other is an error.
+
+    Raises:
+        NotFound: `config_missing`, there is no such file.
+        Invalid: `config_invalid`, with every problem found, in the order of the lines.
+    """
+    report = Report()
+    root = read(path, environ, report)
+    over = overlay(path, environ, report)
+    if root and over:
+        root = lay_over(root, over, report)
+    settings = _settings(root, path, environ, providers, report) if root else None
+    if settings is None or report.problems:
+        raise _invalid(path, report)
+    return settings
+
+
+def _settings(
+    root: Node, path: str, environ: Environ[str, str], providers: Providers, report: Report
+) -> Settings | None:
+    place = Path(path).absolute()
+    context = Context(report, str(place.parent), environ.get("PATH", "/usr/bin:/bin"))
+    if empty(root) or not getattr(root, "entries", True):
+        report.add(Scalar(path, 1, "file", ""), "nothing", "`workers:` and a list of workers")
+        return None
+    root.path = root.path if isinstance(root, Mapping) else "file"
+    file = struct(root, File, context)
+    if file is None:
+        return None
+    defaults = file.defaults
+    if older := file.older_defaults.process_defaults:
+        defaults = merge(older, defaults) if defaults else older
+    if file.workers is None:
+        report.missing(root, "workers", "a list of workers")
+        return None
+    return Settings(
+        name=file.master.name or socket.gethostname(),
+        listen=_listen(file.master, report),
+        shutdown_timeout=_shutdown_timeout(file.master, context),
+        workers=workers(file.workers, defaults, providers, str(place), context),
+        path=str(place),
+    )
+
+
+def _listen(master: Master, report: Report) -> str:
+    if master.listen and not (isinstance(master.listen, Scalar) and master.listen.text == "none"):
+        report.later(master.listen, "listening on the network")
+    return "none"
+
+
+def _shutdown_timeout(master: Master, context: Context) -> Duration:
+    written = [node for node in (master.shutdown_timeout, master.force_shutdown_timeout) if node]
+    times = [time for node in written if (time := duration(node, context)) is not FAILED]
+    if len(set(times)) > 1:
+        context.report.wrong(written[1], f"{found(written[0])}, as line {written[0].line} says for the same thing")
+    return times[0] if times else Duration(30.0)
+
+
+def _invalid(path: str, report: Report) -> Invalid:
+    problems = sorted(report.problems, key=lambda problem: (problem.file != path, problem.file, problem.line))
+    count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return Invalid("config_invalid", "{count} in {file}", problems=problems, count=count, file=path)

@@ -1,0 +1,68 @@
+"""`depends_on` in its forms, groups spread over their instances, and what can't be: strangers, oneself, circles."""
+
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+from beeyard.domain.errors import Invalid
+from beeyard.domain.order import levels
+from beeyard.domain.spec import Condition
+from beeyard.domain.values import instance_of
+from beeyard.entrypoints.settings import tree
+from beeyard.entrypoints.settings.decode import nearest
+from beeyard.entrypoints.settings.tree import Node, Report, Scalar
+from beeyard.entrypoints.settings.words import FAILED, Context, choice, text
+
+_condition = choice(get_args(Condition))
+
+
+def depends_on(node: Node | None, context: Context) -> dict[str, tuple[Condition, Node]]:
+    """Needed name -> condition and where it stands; a list, or one name, means ready."""
+    if node is None:
+        return {}
+    if isinstance(node, tree.Mapping):
+        pairs = {name: (_condition(entry, context), entry) for name, entry in node.entries.items()}
+        return {name: pair for name, pair in pairs.items() if pair[0] is not FAILED}
+    items = node.items if isinstance(node, tree.Sequence) else [node]
+    return {name: ("ready", item) for item in items if (name := text(item, context)) is not FAILED}
+
+
+def resolve(
+    needs: Mapping[str, Mapping[str, tuple[Condition, Node]]], groups: Mapping[str, Sequence[str]], report: Report
+) -> dict[str, dict[str, Condition]]:
+    """Name in the file -> worker id needed -> condition.
+
+    Args:
+        needs: name in the file -> what `depends_on` gave for it.
+        groups: name in the file -> ids of its workers.
+    """
+    ids = {worker: [worker] for workers in groups.values() for worker in workers}
+    known = {**ids, **groups}
+    resolved: dict[str, dict[str, Condition]] = {}
+    for name, wanted in needs.items():
+        mine = resolved.setdefault(name, {})
+        for need, (condition, node) in wanted.items():
+            if need not in known:
+                report.add(node, f"'{need}'", "the id of a worker in this file", nearest(need, known))
+            elif instance_of(need) == name:
+                report.add(node, f"'{need}'", "another worker than itself")
+            else:
+                mine |= dict.fromkeys(known[need], condition)
+    _no_circle(needs, resolved, report)
+    return resolved
+
+
+def _no_circle(
+    needs: Mapping[str, Mapping[str, tuple[Condition, Node]]],
+    resolved: Mapping[str, Mapping[str, Condition]],
+    report: Report,
+) -> None:
+    """The circle is one of names in the file: instances of a group stand or fall together."""
+    try:
+        levels({name: {instance_of(need) for need in mine} for name, mine in resolved.items()})
+    except Invalid as error:
+        circle = str(error.fields["cycle"]).split(" -> ")
+        first = min(circle[:-1], key=list(needs).index)
+        start = circle.index(first)
+        turned = [*circle[start:-1], *circle[:start], first]
+        node = next(node for need, (_, node) in needs[first].items() if instance_of(need) == turned[1])
+        report.add(Scalar(node.file, node.line, node.path, ""), f"a circle: {' -> '.join(turned)}", "no way back")

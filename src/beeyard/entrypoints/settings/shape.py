@@ -1,0 +1,250 @@
+"""The worker file's blocks, key by key, as written: before defaults meet, spellings unite and paths are looked up.
+
+A field of type `Node` has several forms; the module named after it in this package reads it. Keys that belong to the
+format but not yet to this version stand in LATER, so that none is accepted and then does nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from beeyard.domain.spec import Backoff, LogSpec, ProbeRole, ProbeSpec, RestartPolicy, RestartWhen, Severity
+from beeyard.domain.values import Duration, Memory, SignalNumber
+from beeyard.entrypoints.settings.tree import Node
+
+_BACKOFF = Backoff()
+_RESTART = RestartPolicy()
+_PROBE = ProbeSpec("process")
+_LOGS = LogSpec()
+
+Name = Annotated[str, "name"]
+Port = Annotated[int, "port"]
+Retries = Annotated[int | None, "retries"]
+Positive = Annotated[Duration, Meta(gt=0, description="a duration above 0")]
+Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+Times = Annotated[float, Meta(gt=0, le=1000, description="a number above 0, at most 1000")]
+Growth = Annotated[float, Meta(ge=1, le=1000, description="a number from 1 to 1000")]
+
+
+class Master(Struct):
+    """`master:`; `force_shutdown_timeout` is the older spelling."""
+
+    name: str = ""
+    listen: Node | None = None
+    shutdown_timeout: Node | None = None
+    force_shutdown_timeout: Node | None = None
+
+
+class Global(Struct):
+    """`global:` of older files."""
+
+    process_defaults: Node | None = None
+
+
+class File(Struct, rename={"older_defaults": "global"}):
+    """The whole file."""
+
+    master: Master = field(default_factory=Master)
+    defaults: Node | None = None
+    older_defaults: Global = field(default_factory=Global)
+    workers: Node | None = None
+
+
+class Endpoint(Struct):
+    """One of `endpoints:`."""
+
+    port: Port = 0
+    protocol: Literal["http", "https", "grpc", "tcp"] = "tcp"
+    host: str = "127.0.0.1"
+    path: str = ""
+
+
+class Probe(Struct):
+    """One of `probes:`."""
+
+    http: str | None = None
+    tcp: str | None = None
+    exec: Node | None = None
+    process: bool | None = None
+    endpoint: str = ""
+    method: str = _PROBE.method
+    headers: dict[str, str] = field(default_factory=dict)
+    period: Positive = _PROBE.period
+    timeout: Positive = _PROBE.timeout
+    initial_delay: Duration = _PROBE.initial_delay
+    failures: Count = _PROBE.failures
+    successes: Count = _PROBE.successes
+
+
+class RunOptions(Struct):
+    """`run_options:` of a health check, with that block's own defaults."""
+
+    enabled: bool = True
+    interval: Positive = Duration(30.0)
+    timeout: Positive = Duration(5.0)
+    initial_delay: Duration = Duration(0.0)
+    retries: Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")] = 3
+
+
+class ShortCheck(RunOptions):
+    """`health_check:` in the form that packages use."""
+
+    endpoint: str = ""
+
+
+class HttpCheck(Struct):
+    """`http:` of a typed health check."""
+
+    url: str
+    method: str = "GET"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class TcpCheck(Struct):
+    """`tcp:` of a typed health check."""
+
+    address: str
+    port: Annotated[int, Meta(ge=1, le=65535, description="a port from 1 to 65535")]
+
+
+class ExecCheck(Struct):
+    """`exec:` of a typed health check."""
+
+    command: str
+    args: tuple[str, ...] = ()
+
+
+class TypedCheck(Struct):
+    """`health_check:` with a `type:` and a block of that name."""
+
+    type: Literal["http", "tcp", "exec", "process", "grpc"]
+    http: HttpCheck | None = None
+    tcp: TcpCheck | None = None
+    exec: ExecCheck | None = None
+    run_options: RunOptions = field(default_factory=RunOptions)
+
+
+class Restart(Struct):
+    """`restart_policy:` as a mapping."""
+
+    policy: RestartWhen = _RESTART.policy
+    delay: Duration = _BACKOFF.delay
+    factor: Growth = _BACKOFF.factor
+    max_delay: Duration = _BACKOFF.max_delay
+    jitter: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] = _RESTART.jitter
+    max_retries: Retries = _BACKOFF.max_retries
+    window: Positive = _RESTART.window
+    cool_down: Positive = _RESTART.cool_down
+    reset_after: Duration = _RESTART.reset_after
+
+
+class Attempts(Struct):
+    """One situation of `context_aware_restart:`."""
+
+    max_retries: Retries = 3
+    retry_delay: Duration = Duration(5.0)
+    backoff_rate: Growth = 1.5
+
+
+class ContextAwareRestart(Struct):
+    """`context_aware_restart:`."""
+
+    default: Attempts | None = None
+    health_failures: Attempts | None = None
+    resource_violations: Attempts | None = None
+    severity_multipliers: dict[Severity, Times] = field(default_factory=dict)
+    worker_profile_multipliers: dict[str, Times] | None = None
+    process_profile_multipliers: dict[str, Times] | None = None
+    startup_grace_period: Duration = Duration(0.0)
+
+
+class Stop(Struct):
+    """`stop:` as one step."""
+
+    signal: SignalNumber = SignalNumber(15)
+    timeout: Duration = Duration(20.0)
+
+
+class StopInSteps(Struct):
+    """One of several steps of `stop:`."""
+
+    signal: SignalNumber
+    wait: Duration
+
+
+class Logs(Struct):
+    """`logs:`."""
+
+    max_size: Annotated[Memory, Meta(ge=4096, description="a size of at least 4KB")] = _LOGS.max_size
+    max_files: Annotated[int, Meta(ge=0, le=10_000, description="a whole number from 0 to 10000")] = _LOGS.max_files
+
+
+class Worker(Struct):
+    """One of `workers:`, without its provider's section."""
+
+    id: Name = ""
+    provider: Node | None = None
+    type: Node | None = None
+    kind: Node | None = None
+    enabled: bool = True
+    instances: Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000")] | None = None
+    depends_on: Node | None = None
+    exit_on: Node | None = None
+    endpoints: dict[Name, Endpoint] = field(default_factory=dict)
+    probes: dict[ProbeRole, Probe] = field(default_factory=dict)
+    health_check: Node | None = None
+    restart_policy: Node | None = None
+    context_aware_restart: Node | None = None
+    profile_type: Literal["batch", "web", "database", "worker", "scheduler", "default"] | None = None
+    logs: Logs = field(default_factory=Logs)
+    schedule: Node | None = None
+
+
+LATER: Mapping[type, Mapping[str, str]] = {
+    File: {
+        "secrets": "secrets",
+        "package_manager": "packages",
+        "log_collection": "log collection",
+    },
+    Global: {"module_defaults": "modules"},
+    Master: {"port": "the network interface", "log_level": "the master's log level"},
+    Worker: {
+        "package": "packages",
+        "module": "the provider `module`",
+        "docker": "the provider `docker`",
+        "kubernetes": "the provider `kubernetes`",
+        "limits": "resource limits",
+        "resources": "resource limits",
+        "rollout": "rollouts",
+        "log_collection": "log collection",
+        "unit": "the `unit` block of older files",
+    },
+    Probe: {
+        "grpc": "grpc probes",
+        "module": "module probes",
+        "notify": "notify probes",
+        "log": "log probes",
+    },
+    TypedCheck: {"grpc": "grpc probes"},
+    ContextAwareRestart: {
+        "sustained_violation_time": "resource limits",
+        "spike_tolerance_time": "resource limits",
+    },
+    Logs: {
+        "max_age": "log files that expire",
+        "compress": "compressed logs",
+        "rate": "log rates",
+        "max_line": "line lengths",
+    },
+}
+"""Block -> key -> what it needs."""
+
+LATER_VALUES: Mapping[str, str] = {
+    "module": "the provider `module`",
+    "docker": "the provider `docker`",
+    "kubernetes": "the provider `kubernetes`",
+    "integrated": "the kind `integrated`",
+    "unmanaged": "the kind `unmanaged`",
+}
+"""Provider or kind -> what it needs."""

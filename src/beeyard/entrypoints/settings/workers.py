@@ -1,0 +1,151 @@
+"""The `workers:` of a file into WorkerSpecs: defaults merged in, instances spread, spellings united, names checked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, structs
+
+from beeyard.domain.spec import Condition, Endpoint, LogSpec, WorkerSpec
+from beeyard.domain.values import WorkerId
+from beeyard.entrypoints.settings import tree
+from beeyard.entrypoints.settings.decode import nearest, struct
+from beeyard.entrypoints.settings.depends import depends_on, resolve
+from beeyard.entrypoints.settings.execution import SECTIONS, section, stop
+from beeyard.entrypoints.settings.probes import probes
+from beeyard.entrypoints.settings.restarts import restart_policy
+from beeyard.entrypoints.settings.shape import LATER_VALUES, Worker
+from beeyard.entrypoints.settings.tree import Node, Scalar, empty, merge
+from beeyard.entrypoints.settings.words import FAILED, Context, choice, text
+
+Providers = Mapping[str, type[Struct]]
+
+_KINDS = ("managed", "integrated", "unmanaged")
+_kind = choice(_KINDS)
+_exit_on = choice(("never", "failure"))
+
+
+def workers(node: Node, defaults: Node | None, providers: Providers, origin: str, context: Context) -> list[WorkerSpec]:
+    """Every worker of the list, in its order."""
+    if not isinstance(node, tree.Sequence):
+        context.report.wrong(node, "a list of workers")
+        return []
+    specs: dict[str, list[WorkerSpec]] = {}
+    needs: dict[str, Mapping[str, tuple[Condition, Node]]] = {}
+    lines: dict[str, int] = {}
+    for item in node.items:
+        whole = merge(defaults, item)
+        worker = struct(whole, Worker, context, _section_keys(providers))
+        if worker is None or not isinstance(whole, tree.Mapping):
+            continue
+        if "id" not in whole.entries:
+            context.report.missing(item, "id", "a name: 1 to 64 letters, digits, '_' or '-'")
+        name = worker.id or item.path
+        if name in lines:
+            context.report.add(whole.entries["id"], f"'{name}' again, after line {lines[name]}", "an id of its own")
+            name = item.path
+        elif worker.id:
+            lines[name] = whole.entries["id"].line
+        needs[name] = depends_on(worker.depends_on, context)
+        specs[name] = _instances(name, worker, _spec(whole, worker, providers, origin, context))
+    resolved = resolve(needs, {name: [spec.id for spec in group] for name, group in specs.items()}, context.report)
+    return [
+        structs.replace(spec, depends_on=resolved[name]) if resolved[name] else spec
+        for name, group in specs.items()
+        for spec in group
+    ]
+
+
+def _section_keys(providers: Providers) -> list[str]:
+    return [SECTIONS.get(name, name) for name in providers]
+
+
+def _instances(name: str, worker: Worker, spec: WorkerSpec) -> list[WorkerSpec]:
+    """One worker, or a group of as many as `instances` says."""
+    if worker.instances is None:
+        return [structs.replace(spec, id=WorkerId(name))]
+    return [structs.replace(spec, id=WorkerId(f"{name}.{number}")) for number in range(1, worker.instances + 1)]
+
+
+def _spec(node: tree.Mapping, worker: Worker, providers: Providers, origin: str, context: Context) -> WorkerSpec:
+    """The worker, still without id and dependencies."""
+    provider, kind = _provider(worker, providers, context)
+    _only_never(worker, context)
+    endpoints = {
+        name: Endpoint(shape.protocol, shape.port, shape.host, shape.path) for name, shape in worker.endpoints.items()
+    }
+    if (worker.instances or 1) > 1:
+        _no_fixed_ports(node, endpoints, context)
+    run: dict[str, Any] = {}
+    steps = WorkerSpec(WorkerId(""), "", {}).stop
+    for name, key in ((name, SECTIONS.get(name, name)) for name in providers):
+        written = node.entries.get(key)
+        if name == provider and (written is None or empty(written)):
+            context.report.missing(node, key, f"what the provider {name} runs")
+        elif name == provider and written:
+            run = section(written, providers[name], kind, context)
+            steps = stop(written, context)
+        elif written and provider:
+            context.report.add(written, f"a section of the provider {name}", f"none: the provider is {provider}")
+    return WorkerSpec(
+        id=WorkerId(""),
+        provider=provider,
+        run=run,
+        enabled=worker.enabled,
+        endpoints=endpoints,
+        probes=probes(node, worker, endpoints, context),
+        restart=restart_policy(worker, context),
+        stop=steps,
+        logs=LogSpec(worker.logs.max_size, worker.logs.max_files),
+        origin=origin,
+    )
+
+
+def _provider(worker: Worker, providers: Providers, context: Context) -> tuple[str, str]:
+    """Provider and kind, from `provider`, its synonym `type`, and `kind`; a provider of "" was reported."""
+    chosen: dict[str, tuple[str, Node]] = {}
+    for written in (worker.provider, worker.type):
+        word = text(written, context) if written else FAILED
+        if word is FAILED or not written:
+            continue
+        _choose(chosen, "provider", "process" if word in _KINDS else word, written, context)
+        if word in _KINDS:
+            _choose(chosen, "kind", word, written, context)
+    if worker.kind and (word := _kind(worker.kind, context)) is not FAILED:
+        _choose(chosen, "kind", word, worker.kind, context)
+    provider, place = chosen.get("provider", ("process", None))
+    kind, kind_place = chosen.get("kind", ("managed", None))
+    if kind_place and provider != "process":
+        context.report.wrong(kind_place, f"no kind: the provider {provider} has none")
+    elif kind_place and kind in LATER_VALUES:
+        context.report.later(kind_place, LATER_VALUES[kind])
+    if provider in providers or not place:
+        return provider, kind
+    if provider in LATER_VALUES:
+        context.report.later(place, LATER_VALUES[provider])
+    else:
+        context.report.wrong(place, "the name of a provider", nearest(provider, [*providers, *LATER_VALUES]))
+    return "", kind
+
+
+def _choose(chosen: dict[str, tuple[str, Node]], what: str, word: str, node: Node, context: Context) -> None:
+    """Two spellings must agree."""
+    first, place = chosen.setdefault(what, (word, node))
+    if first != word:
+        context.report.wrong(node, f"the {what} {first}, as line {place.line} says")
+
+
+def _only_never(worker: Worker, context: Context) -> None:
+    """Words of the format that this version can take only at rest."""
+    if worker.exit_on and _exit_on(worker.exit_on, context) == "failure":
+        context.report.later(worker.exit_on, "`exit_on: failure`")
+    if worker.schedule and not (isinstance(worker.schedule, Scalar) and worker.schedule.text == ""):
+        context.report.later(worker.schedule, "schedules")
+
+
+def _no_fixed_ports(node: tree.Mapping, endpoints: Mapping[str, Endpoint], context: Context) -> None:
+    written = node.entries["endpoints"] if endpoints else None
+    for name, endpoint in endpoints.items():
+        if endpoint.port and isinstance(written, tree.Mapping):
+            place = written.entries[name]
+            if isinstance(place, tree.Mapping):
+                context.report.wrong(place.entries["port"], "`auto`: all instances would open the same port")

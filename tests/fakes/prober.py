@@ -1,0 +1,37 @@
+"""A prober that answers what a test tells it to, and remembers what it was asked."""
+
+import asyncio
+from collections.abc import Mapping
+
+from beeyard.ports.prober import Result
+
+
+class FakeProber:
+    """Gives `answers` one by one, then `answer` for ever. While `gate` is unset (and there is one), nobody answers."""
+
+    def __init__(self, answer: Result | None = None) -> None:
+        self.answer = answer or Result(True)
+        self.answers: list[Result] = []
+        self.gate: asyncio.Event | None = None
+        self.asked: list[str] = []
+        self.cancelled = 0
+        self.closed = False
+
+    async def http(self, url: str, method: str, headers: Mapping[str, str], timeout: float) -> Result:
+        return await self._answer(f"{method} {url}")
+
+    async def tcp(self, host: str, port: int, timeout: float) -> Result:
+        return await self._answer(f"tcp {host} {port}")
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def _answer(self, question: str) -> Result:
+        self.asked.append(question)
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return self.answers.pop(0) if self.answers else self.answer

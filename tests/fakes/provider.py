@@ -1,0 +1,195 @@
+"""A provider whose workers live in memory and die when a test says so. It outlives any number of masters."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from beeyard.domain.errors import BeeyardError, Problem, Unavailable
+from beeyard.domain.messages import Exit, Handle
+from beeyard.domain.spec import StopStep, WorkerSpec
+from beeyard.ports.provider import Answer, Capabilities, Occurrence, Owned, Reading, Sight
+
+
+class Attempt:
+    """One incarnation: it runs until it has an exit."""
+
+    def __init__(self, worker: str, number: int, handle: Handle) -> None:
+        self.worker = worker
+        self.number = number
+        self.handle = handle
+        self.exit: Exit | None = None
+        self.lost = False
+
+    @property
+    def pid(self) -> int:
+        pid: int = self.handle.state["pid"]
+        return pid
+
+
+class FakeProvider:
+    """Keeps every attempt until it is destroyed.
+
+    Script it: `fail_next_launch`, `exit`, `lose`, `find`, `stubborn` (workers that ignore a stop), `reachable`,
+    `problems`, `readings`, `answers`, and `gates` (an unset event holds every call of that name). `calls` tells what
+    was asked: the name, then worker and attempt where there are any, then what else was given.
+    """
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.attempts: dict[tuple[str, int], Attempt] = {}
+        self.ports: dict[tuple[str, int], dict[str, int]] = {}
+        self.reachable = True
+        self.stubborn: set[str] = set()
+        self.problems: list[Problem] = []
+        self.readings: dict[str, Reading] = {}
+        self.answers: dict[tuple[str, ...], Answer | BeeyardError] = {}
+        self.gates: dict[str, asyncio.Event] = {}
+        self._launch_errors: list[BeeyardError] = []
+        self._next_pid = 1000
+        self._queue: asyncio.Queue[list[Occurrence]] | None = None
+
+    # --- the script -------------------------------------------------------------------------------------------------
+
+    def fail_next_launch(self, error: BeeyardError) -> None:
+        """The next launch of a new attempt raises this."""
+        self._launch_errors.append(error)
+
+    def exit(self, worker: str, exit: Exit | None = None, attempt: int | None = None) -> None:
+        """The attempt, by default the newest that runs, ends: with code 0, if nothing else is said."""
+        ended = self.newest(worker) if attempt is None else self.attempts[worker, attempt]
+        assert ended.exit is None, f"{worker} attempt {ended.number} has ended already"
+        ended.exit = exit or Exit(code=0)
+        self._tell(Occurrence(worker, ended.number, "exited", ended.exit))
+
+    def lose(self, worker: str, reason: str = "out of sight") -> None:
+        """Contact is lost: the attempt goes on, but nobody can tell."""
+        attempt = self.newest(worker)
+        attempt.lost = True
+        self._tell(Occurrence(worker, attempt.number, "lost", reason=reason))
+
+    def find(self, worker: str) -> None:
+        """The attempt is back in sight."""
+        attempt = self.newest(worker)
+        attempt.lost = False
+        self._tell(Occurrence(worker, attempt.number, "found"))
+
+    def newest(self, worker: str) -> Attempt:
+        """The newest attempt that runs."""
+        running = [a for a in self.attempts.values() if a.worker == worker and a.exit is None]
+        assert running, f"{worker} does not run"
+        return max(running, key=lambda a: a.number)
+
+    def running(self) -> list[tuple[str, int]]:
+        """Worker and attempt of all that runs, in the order they were launched."""
+        return [key for key, attempt in self.attempts.items() if attempt.exit is None]
+
+    def called(self, name: str) -> list[tuple[object, ...]]:
+        """What was given to the calls of this name."""
+        return [call[1:] for call in self.calls if call[0] == name]
+
+    # --- the port ---------------------------------------------------------------------------------------------------
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(whole_tree_kill="in memory", user_switching=False, exact_exits=True)
+
+    async def serve(self) -> None:
+        self.calls.append(("serve",))
+        await asyncio.Event().wait()
+
+    def check(self, spec: WorkerSpec) -> list[Problem]:
+        self.calls.append(("check", spec.id))
+        return list(self.problems)
+
+    async def launch(self, spec: WorkerSpec, attempt: int, ports: Mapping[str, int]) -> Handle:
+        await self._called("launch", spec.id, attempt)
+        known = self.attempts.get((spec.id, attempt))
+        if known is None:
+            if self._launch_errors:
+                raise self._launch_errors.pop(0)
+            self._next_pid += 1
+            handle = Handle(self.name, 1, {"pid": self._next_pid}, dict(ports))
+            known = self.attempts[spec.id, attempt] = Attempt(spec.id, attempt, handle)
+            self.ports[spec.id, attempt] = dict(ports)
+        return known.handle
+
+    async def attach(self, spec: WorkerSpec, attempt: int, handle: Handle) -> Sight:
+        await self._called("attach", spec.id, attempt)
+        return self._sight(spec.id, attempt)
+
+    async def terminate(self, worker: str, attempt: int, step: StopStep, number: int) -> None:
+        await self._called("terminate", worker, attempt, step)
+        if worker not in self.stubborn:
+            self._end(worker, attempt, Exit(signal=step.signal))
+
+    async def kill(self, worker: str, attempt: int) -> None:
+        await self._called("kill", worker, attempt)
+        self._end(worker, attempt, Exit(signal=9))
+
+    async def destroy(self, worker: str, attempt: int) -> None:
+        await self._called("destroy", worker, attempt)
+        known = self.attempts.get((worker, attempt))
+        assert known is None or known.exit is not None, f"{worker} attempt {attempt} still runs"
+        self.attempts.pop((worker, attempt), None)
+
+    async def inspect(self, worker: str, attempt: int) -> Sight:
+        await self._called("inspect", worker, attempt)
+        return self._sight(worker, attempt)
+
+    async def list_owned(self) -> list[Owned]:
+        await self._called("list_owned")
+        return [Owned(a.worker, a.number, a.handle, a.exit is None) for a in self.attempts.values()]
+
+    async def events(self) -> AsyncIterator[list[Occurrence]]:
+        """For one reader at a time: the newest gets what happens."""
+        queue = self._queue = asyncio.Queue[list[Occurrence]]()
+        ended = [Occurrence(a.worker, a.number, "exited", a.exit) for a in self.attempts.values() if a.exit]
+        if ended:
+            queue.put_nowait(ended)
+        while True:
+            yield await queue.get()
+
+    async def usage(self, worker: str, attempt: int) -> Reading | None:
+        await self._called("usage", worker, attempt)
+        if self._sight(worker, attempt).state != "running":
+            return None
+        return self.readings.get(worker, Reading(cpu=0.0, rss=0, processes=1))
+
+    async def exec(self, spec: WorkerSpec, command: tuple[str, ...], timeout: float) -> Answer:
+        await self._called("exec", spec.id, command)
+        answer = self.answers.get(command, Answer(0, ""))
+        if isinstance(answer, BeeyardError):
+            raise answer
+        return answer
+
+    async def drain(self, worker: str) -> None:
+        await self._called("drain", worker)
+
+    async def release(self, worker: str) -> None:
+        await self._called("release", worker)
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    async def _called(self, name: str, *given: object) -> None:
+        self.calls.append((name, *given))
+        if name in self.gates:
+            await self.gates[name].wait()
+        if not self.reachable:
+            raise Unavailable("fake_unreachable", "the fake provider can't be reached")
+
+    def _sight(self, worker: str, attempt: int) -> Sight:
+        known = self.attempts.get((worker, attempt))
+        if known is None:
+            return Sight("missing")
+        if known.lost:
+            raise Unavailable("fake_unreachable", "{worker} is out of sight", worker=worker)
+        return Sight("running") if known.exit is None else Sight("ended", known.exit)
+
+    def _end(self, worker: str, attempt: int, exit: Exit) -> None:
+        known = self.attempts.get((worker, attempt))
+        if known is not None and known.exit is None:
+            self.exit(worker, exit, attempt)
+
+    def _tell(self, occurrence: Occurrence) -> None:
+        if self._queue is not None:
+            self._queue.put_nowait([occurrence])

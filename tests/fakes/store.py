@@ -1,0 +1,49 @@
+"""A store in memory that fails or hangs when a test says so, and short ways to write a commit."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from beeyard.adapters.stores.memory import MemoryStore
+from beeyard.domain.errors import Unavailable
+from beeyard.domain.spec import WorkerSpec
+from beeyard.domain.values import WorkerId
+from beeyard.domain.worker import Death, Worker, new
+from beeyard.ports.store import Commit, Put, StoryEntry
+
+
+class FakeStore(MemoryStore):
+    """Script it: `failing` (the reason why nothing can be written; empty: all is well), `gate` (unset, it holds every
+    commit). `commits` holds those that were written, each with its `durable`; `refused` counts those that failed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing = ""
+        self.gate: asyncio.Event | None = None
+        self.commits: list[tuple[Commit, bool]] = []
+        self.refused = 0
+
+    async def commit(self, commit: Commit, *, durable: bool) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failing:
+            self.refused += 1
+            raise Unavailable("store_unwritable", "the store can't be written: {reason}", reason=self.failing)
+        await super().commit(commit, durable=durable)
+        self.commits.append((commit, durable))
+
+
+def a_worker(id: str, **run: object) -> Worker:
+    """A worker just added, with this in its provider's section."""
+    return new(WorkerSpec(id=WorkerId(id), provider="process", run=run))
+
+
+def a_commit(
+    *puts: Put,
+    removed: Iterable[str] = (),
+    story: Iterable[StoryEntry] = (),
+    deaths: Iterable[tuple[str, Death]] = (),
+    facts: Mapping[str, str] | None = None,
+) -> Commit:
+    """A commit of what is named."""
+    return Commit(list(puts), list(removed), list(story), list(deaths), dict(facts or {}))

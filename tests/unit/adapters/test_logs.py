@@ -1,0 +1,246 @@
+"""The reader over files as the pump leaves them: made by the pump's own `LogFile`, rotations included."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beeyard.adapters.log_files import LINE_LIMIT, LogFollower
+from beeyard.adapters.logs import FileLogs
+from beeyard.launcher.logfile import LogFile
+from beeyard.launcher.paths import Paths
+from beeyard.ports.logs import LogLine, Stream
+
+
+class Writer:
+    """One stream written as the pump writes it, at times of the test's choosing."""
+
+    def __init__(self, base: str, max_size: int, max_files: int) -> None:
+        self.log = LogFile(base, max_size, max_files)
+        self.reading, self.writing = os.pipe2(os.O_NONBLOCK)
+
+    def write(self, data: bytes, at: float) -> None:
+        """All of it in one drain at that time."""
+        while data:
+            data = data[os.write(self.writing, data) :]
+            try:
+                while True:
+                    self.log.take(self.reading, 1 << 20, at)
+            except BlockingIOError:
+                pass
+
+    def close(self) -> None:
+        """All descriptors."""
+        self.log.close()
+        os.close(self.reading)
+        os.close(self.writing)
+
+
+class Yard:
+    """Writers for some workers of one state folder, and the reader."""
+
+    def __init__(self, state: Path) -> None:
+        self.paths = Paths(str(state))
+        self.logs = FileLogs(self.paths)
+        self.writers: list[Writer] = []
+
+    def writer(self, worker: str, stream: Stream = "stdout", max_size: int = 100, max_files: int = 50) -> Writer:
+        """What a worker's stream goes through."""
+        self.writers.append(Writer(os.path.join(self.paths.worker_logs(worker), stream), max_size, max_files))
+        return self.writers[-1]
+
+    def follow(self, *workers: str, lines: int = 10) -> AsyncGenerator[LogLine, None]:
+        """A generator, so that it can be closed."""
+        return cast(AsyncGenerator[LogLine, None], self.logs.follow(workers, lines))
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Iterator[Yard]:
+    """Closed in the end."""
+    made = Yard(tmp_path)
+    yield made
+    for writer in made.writers:
+        writer.close()
+
+
+async def taken(lines: AsyncGenerator[LogLine, None], count: int) -> list[LogLine]:
+    """The next so many lines."""
+    return [await asyncio.wait_for(anext(lines), 30) for _ in range(count)]
+
+
+def texts(lines: list[LogLine]) -> list[str]:
+    """Only what they say."""
+    return [line.text for line in lines]
+
+
+async def test_tail_merges_both_streams_by_time(yard: Yard) -> None:
+    """Each line with its stream and the time of its drain, oldest first."""
+    out, err = yard.writer("web"), yard.writer("web", "stderr")
+    out.write(b"one\n", 10.0)
+    err.write(b"two\n", 11.0)
+    out.write(b"three\n", 12.0)
+    assert await yard.logs.tail("web", 2) == [
+        LogLine("web", "stderr", 11.0, "two"),
+        LogLine("web", "stdout", 12.0, "three"),
+    ]
+
+
+async def test_tail_reads_back_over_rotated_files(yard: Yard) -> None:
+    """Where a file ends does not show."""
+    writer = yard.writer("web")
+    for number in range(100):
+        writer.write(b"line %d\n" % number, float(number))
+    assert writer.log.rotations > 5
+    assert texts(await yard.logs.tail("web", 60)) == [f"line {number}" for number in range(40, 100)]
+
+
+async def test_tail_since_leaves_out_what_is_older(yard: Yard) -> None:
+    """Written then or later; what has no known time is left out as well."""
+    writer = yard.writer("web")
+    for number in range(10):
+        writer.write(b"line %d\n" % number, float(number))
+    assert texts(await yard.logs.tail("web", 100, since=7.0)) == ["line 7", "line 8", "line 9"]
+
+
+async def test_without_an_index_lines_have_no_time_and_keep_their_order(yard: Yard) -> None:
+    """An index is a convenience."""
+    writer = yard.writer("web")
+    writer.write(b"one\ntwo\n", 10.0)
+    Path(yard.paths.worker_logs("web"), "stdout.idx").unlink()
+    assert await yard.logs.tail("web", 9) == [
+        LogLine("web", "stdout", None, "one"),
+        LogLine("web", "stdout", None, "two"),
+    ]
+
+
+async def test_tail_gives_an_unfinished_last_line(yard: Yard) -> None:
+    """A worker's last words often have no end."""
+    yard.writer("web").write(b"one\ntwo\nthr", 10.0)
+    assert texts(await yard.logs.tail("web", 2)) == ["two", "thr"]
+
+
+async def test_a_long_line_is_capped(yard: Yard) -> None:
+    """Also where it spans files; the line behind it is whole."""
+    writer = yard.writer("web", max_size=50_000)
+    writer.write(b"x" * 200_000 + b"\nnext\n", 10.0)
+    assert texts(await yard.logs.tail("web", 2)) == ["x" * LINE_LIMIT + "…", "next"]
+
+
+async def test_bytes_that_are_not_utf_8_are_replaced(yard: Yard) -> None:
+    """Nothing a worker writes can't be shown."""
+    yard.writer("web").write(b"caf\xe9\n", 10.0)
+    assert texts(await yard.logs.tail("web", 1)) == ["caf\ufffd"]
+
+
+async def test_a_worker_without_logs_has_no_lines(yard: Yard) -> None:
+    """Not an error: it may just not have written yet."""
+    assert await yard.logs.tail("nobody", 10) == []
+
+
+async def test_follow_gives_the_newest_lines_then_each_that_comes(yard: Yard) -> None:
+    """Of several workers, one of which has written nothing yet."""
+    web = yard.writer("web")
+    web.write(b"one\ntwo\nthree\n", 10.0)
+    lines = yard.follow("web", "late", lines=2)
+    assert texts(await taken(lines, 2)) == ["two", "three"]
+    yard.writer("late").write(b"hello\n", 11.0)
+    assert await taken(lines, 1) == [LogLine("late", "stdout", 11.0, "hello")]
+    web.write(b"four\n", 12.0)
+    assert await taken(lines, 1) == [LogLine("web", "stdout", 12.0, "four")]
+    await lines.aclose()
+
+
+async def test_follow_loses_and_doubles_nothing_over_rotations(yard: Yard) -> None:
+    """Several between two looks, in the middle of lines."""
+    writer = yard.writer("web")
+    writer.write(b"begin\n", 1.0)
+    lines = yard.follow("web")
+    assert texts(await taken(lines, 1)) == ["begin"]
+    written = b"".join(b"line %d\n" % number for number in range(500))
+    for start in range(0, len(written), 333):
+        writer.write(written[start : start + 333], 2.0 + start)
+        if start % 999 == 0:
+            await asyncio.sleep(0.01)
+    assert texts(await taken(lines, 500)) == [f"line {number}" for number in range(500)]
+    await lines.aclose()
+
+
+async def test_follow_holds_an_unfinished_line_until_it_is_complete(yard: Yard) -> None:
+    """As one line, with the time of its beginning."""
+    writer = yard.writer("web")
+    writer.write(b"one\ntw", 10.0)
+    lines = yard.follow("web")
+    assert texts(await taken(lines, 1)) == ["one"]
+    writer.write(b"o\n", 20.0)
+    assert await taken(lines, 1) == [LogLine("web", "stdout", 10.0, "two")]
+    await lines.aclose()
+
+
+async def test_follow_gives_an_unfinished_line_that_is_old(yard: Yard) -> None:
+    """A prompt, for one, is never finished."""
+    yard.writer("web").write(b"password: ", 10.0)
+    lines = yard.follow("web")
+    assert texts(await taken(lines, 1)) == ["password: "]
+    await lines.aclose()
+
+
+async def test_remove_deletes_the_folder_and_is_harmless_twice(yard: Yard) -> None:
+    """With everything in it."""
+    yard.writer("web").write(b"one\n", 10.0)
+    for _ in range(2):
+        await yard.logs.remove("web")
+        assert not Path(yard.paths.worker_logs("web")).exists()
+
+
+async def test_following_leaves_no_descriptor_open(yard: Yard) -> None:
+    """Also when it is cancelled while it waits."""
+    yard.writer("web").write(b"one\n", 10.0)
+    before = len(os.listdir("/proc/self/fd"))
+    lines = yard.follow("web", "nobody")
+    await taken(lines, 1)
+    waiting = asyncio.ensure_future(anext(lines))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@given(
+    steps=st.lists(st.one_of(st.binary(min_size=1, max_size=90), st.none()), max_size=30),
+    max_size=st.integers(1, 80),
+    first=st.integers(0, 5),
+)
+def test_a_follower_sees_every_line_whatever_the_rotations(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[bytes | None], max_size: int, first: int
+) -> None:
+    """Bytes are written, None is a look; the follower starts at the first look."""
+    writer = Writer(str(tmp_path_factory.mktemp("logs") / "stdout"), max_size, 10**6)
+    follower = LogFollower(writer.log.base)
+    written, before = b"", None
+    found: list[str] = []
+    for step in [*steps, None]:
+        if step is not None:
+            writer.write(step, 1.0)
+            written += step
+        elif before is None:
+            before = written
+            found += [line.text for line in follower.begin(first)]
+        else:
+            while (lines := follower.advance()) is not None:
+                found += [line.text for line in lines]
+    found += [line.text for line in follower.cutter.release()]
+    follower.close()
+    writer.close()
+    rows = [row.decode("utf-8", "replace") for row in written.split(b"\n")]
+    rows = rows if rows[-1] else rows[:-1]
+    seen_whole = (before or b"").count(b"\n") + (not (before or b"\n").endswith(b"\n"))
+    skipped = max(0, seen_whole - first)
+    if first == 0 and not (before or b"\n").endswith(b"\n"):
+        skipped -= 1  # the unfinished one is yet to come
+    assert found == rows[skipped:]

@@ -1,0 +1,32 @@
+"""The annotated worker file in docs/ is complete and loads."""
+
+import re
+from pathlib import Path
+
+from msgspec import structs
+
+from beeyard.adapters.providers.process.section import ProcessSection
+from beeyard.entrypoints import settings
+from beeyard.entrypoints.settings import shape
+
+DOCS = Path(__file__).parents[4] / "docs" / "worker-file.yaml"
+
+
+def test_the_documented_file_loads() -> None:
+    """As it stands, next to its env file."""
+    loaded = settings.load(str(DOCS), environ={"PATH": "/usr/bin:/bin"}, providers={"process": ProcessSection})
+    assert [spec.id for spec in loaded.workers] == ["db", "web.1", "web.2", "older"]
+    web = loaded.workers[1]
+    assert web.depends_on == {"db": "ready"}
+    assert web.run["env_file"] == [str(DOCS.with_suffix(".env"))]
+    assert web.run["environment"] == {"GREETING": "hello you"}
+    assert web.run["rlimits"] == {"nofile": [4096, 4096], "core": [-1, -1], "nproc": [512, 1024]}
+    assert (loaded.name, loaded.listen, loaded.shutdown_timeout) == ("docs", "none", 30.0)
+
+
+def test_every_key_that_works_is_documented() -> None:
+    """A new field of a block needs a line in the file."""
+    blocks = [kind for kind in vars(shape).values() if isinstance(kind, type) and kind.__module__ == shape.__name__]
+    keys = {field.encode_name for kind in [*blocks, ProcessSection] for field in structs.fields(kind)}
+    words = set(re.findall(r"[a-z_]+", DOCS.read_text("utf-8")))
+    assert keys - words == {"grpc", "global", "process_defaults"} - words
