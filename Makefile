@@ -42,7 +42,7 @@ test-python: | $(UV) ## every test on each further Python that is here
 	done
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --locked
+	$(UV) sync --locked --compile-bytecode
 	@touch $@
 
 .uv/bin/uv:

@@ -108,7 +108,12 @@ class Yard:
             done = chosen and len(chosen) == len(names or rows)
             return chosen if done and all(r["state"] == "running" and r["ready"] for r in chosen.values()) else {}
 
-        return eventually(look, f"{names or 'all'} running: {self.ps()}")
+        try:
+            return eventually(look)
+        except AssertionError:
+            raise AssertionError(
+                f"not all running: {self.ps()}; {[*map(holder, self._locks())]}\n{self.said()[-3000:]}"
+            ) from None
 
     # --- looking ----------------------------------------------------------------------------------------------------
 

@@ -2,21 +2,68 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct
 
 from beeyard.adapters.clock import SystemClock
-from beeyard.adapters.host.launcher import LauncherClient
+from beeyard.adapters.host.launcher import LauncherClient, quit_launcher
 from beeyard.adapters.host.system import LinuxHost
 from beeyard.adapters.logs import FileLogs
 from beeyard.adapters.probes import NetworkProber
 from beeyard.adapters.providers import PROVIDERS
 from beeyard.adapters.stores.sqlite import SqliteStore
-from beeyard.application.master import Master, Place
+from beeyard.application import master as application
+from beeyard.application.master import Place
+from beeyard.domain.errors import Refused, Unavailable
+from beeyard.launcher.locks import holder, lock
 from beeyard.launcher.paths import Paths
 from beeyard.ports.store import Store
+
+
+class Master(application.Master):
+    """The master, for use inside a program of one's own."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, state_dir: str, *, keep_running: bool = False, shutdown_timeout: float = 30.0
+    ) -> AsyncIterator["Master"]:
+        """Supervise from within this program, with state in this folder. The launcher then starts no master.
+
+        Args:
+            keep_running: leave workers running at the end; whoever opens the folder next takes them over. Else they
+                are stopped, dependents first, and started again by the next to open.
+            shutdown_timeout: seconds until a worker that does not stop is killed.
+
+        Raises:
+            Refused: `master_running`, when another master serves this folder.
+            Unavailable: `state_unwritable`, when the folder can't be made or written.
+        """
+        paths = Paths(state_dir)
+        try:
+            paths.create()
+            held = lock(paths.master_lock)
+        except OSError as error:
+            text = "the state folder {path} can't be used: {reason}"
+            raise Unavailable("state_unwritable", text, path=paths.state, reason=error.strerror) from None
+        if held is None:
+            pid = holder(paths.master_lock)
+            raise Refused("master_running", "another master (pid {pid}) serves {state}", pid=pid, state=paths.state)
+        try:
+            built = await build(paths, keep_master=[])
+            async with built.master.running():
+                await built.master.release()
+                try:
+                    yield built.master
+                finally:
+                    stuck = [] if keep_running else await built.master.shut_down(shutdown_timeout)
+            if not keep_running and not stuck:
+                await quit_launcher(paths)
+        finally:
+            os.close(held)
 
 
 class Application(Struct):
@@ -29,7 +76,8 @@ class Application(Struct):
 
 def master_argv(paths: Paths) -> list[str]:
     """The command line by which a launcher starts the master of this state folder."""
-    return [sys.executable, "-m", "beeyard.entrypoints.daemon", paths.state]
+    # -P: nothing in the folder we happen to be in may pass for a module of ours.
+    return [sys.executable, "-P", "-m", "beeyard.entrypoints.daemon", paths.state]
 
 
 async def build(paths: Paths, *, keep_master: Sequence[str], store: Store | None = None) -> Application:

@@ -13,7 +13,9 @@ from beeyard.ports.store import Commit, Put, StoryEntry
 
 class FakeStore(MemoryStore):
     """Script it: `failing` (the reason why nothing can be written; empty: all is well), `gate` (unset, it holds every
-    commit). `commits` holds those that were written, each with its `durable`; `refused` counts those that failed.
+    commit), `steps` (turns of the loop that a commit takes before it is written, and again after). `commits` holds
+    those that were written, each with its `durable`; `refused` counts those that failed; `calls`, which may be shared
+    with another fake, tells each commit as "commit" and the ids of the workers written.
     """
 
     def __init__(self) -> None:
@@ -22,15 +24,26 @@ class FakeStore(MemoryStore):
         self.gate: asyncio.Event | None = None
         self.commits: list[tuple[Commit, bool]] = []
         self.refused = 0
+        self.steps = 0
+        self.calls: list[tuple[object, ...]] = []
+
+    def reopen(self) -> None:
+        """The next process opens it."""
+        self._closed = False
 
     async def commit(self, commit: Commit, *, durable: bool) -> None:
         if self.gate is not None:
             await self.gate.wait()
+        for _ in range(self.steps):
+            await asyncio.sleep(0)
         if self.failing:
             self.refused += 1
             raise Unavailable("store_unwritable", "the store can't be written: {reason}", reason=self.failing)
         await super().commit(commit, durable=durable)
         self.commits.append((commit, durable))
+        self.calls.append(("commit", *(put.worker.id for put in commit.puts)))
+        for _ in range(self.steps):
+            await asyncio.sleep(0)
 
 
 def a_worker(id: str, **run: object) -> Worker:

@@ -72,7 +72,7 @@ def launcher(arguments: list[str]) -> int:
         hand.around(f"pump {message['type']}", send)(self, message)
 
     pumping.PumpClient._send = sent  # type: ignore[method-assign]
-    main._program = lambda role, paths: _program(role, paths)
+    main._program = _program
     keeper.STEADY = 0.1  # Killed a hundred times in a row is no crash loop here.
     return main.main(Paths(state), arguments[2:])
 
@@ -103,13 +103,13 @@ def master(state: str) -> int:
     return daemon.main(state)
 
 
-def pump(state: str) -> int:
+def pump(state: str, revive: list[str]) -> int:
     """The pump, quick to miss a launcher."""
     from beeyard.launcher import pump as real
     from beeyard.launcher import revival
 
     revival.FIRST = 0.2
-    return real.main(Paths(state))
+    return real.main(Paths(state), revive)
 
 
 def _program(role: str, paths: Paths) -> list[str]:
@@ -120,4 +120,4 @@ def _program(role: str, paths: Paths) -> list[str]:
 if __name__ == "__main__":
     if sys.argv[1] == "master":
         sys.exit(master(sys.argv[2]))
-    sys.exit(pump(sys.argv[3]) if sys.argv[1] == "pump" else launcher(sys.argv[2:]))
+    sys.exit(pump(sys.argv[3], sys.argv[5:]) if sys.argv[1] == "pump" else launcher(sys.argv[2:]))

@@ -8,7 +8,7 @@ import asyncio
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from heapq import merge
 from pathlib import Path
 from typing import Protocol
@@ -46,7 +46,7 @@ class FileLogs:
         """The newest lines of both streams, oldest first; with `since`, only those known to be from then or later."""
         return await asyncio.to_thread(self._tail, worker, lines, since)
 
-    async def follow(self, workers: Sequence[str], lines: int) -> AsyncIterator[LogLine]:
+    async def follow(self, workers: Sequence[str], lines: int) -> AsyncGenerator[LogLine]:
         """The newest lines of each, then every line as it comes, across rotations, until closed."""
         reading = _Reading(self._paths, workers)
         try:

@@ -42,7 +42,9 @@ class Adoption:
         for provider in self._providers.values():
             self._owned |= {owned.worker: owned for owned in await provider.list_owned() if owned.alive}
         for worker, revision in saved:
-            supervisors[worker.id] = Supervisor(worker if rebooted else self.claimed(worker), revision)
+            supervisor = supervisors[worker.id] = Supervisor(worker if rebooted else self.claimed(worker), revision)
+            if supervisor.worker is not worker:
+                records.changed(supervisor, None, None)
         self._engine.dependencies.rebuild()
         for orphan in self.orphans():
             log.warning("%s (attempt %d) runs and is in no record: left alone", orphan.worker, orphan.attempt)
@@ -72,7 +74,13 @@ class Adoption:
             ready_since=None if worker.spec.probes else now.mono,
         )
         log.warning("%s: attempt %d runs and was not in the record: taken over", worker.id, owned.attempt)
-        return replace(worker, phase=running, attempt=owned.attempt)
+        return replace(worker, phase=running, attempt=owned.attempt, ports=owned.handle.ports or worker.ports)
+
+    def greet(self, name: str) -> None:
+        """Go on with a worker that was just added, if it ran already."""
+        supervisor = self._engine.supervisors.get(name)
+        if supervisor and name in self._owned and isinstance(supervisor.worker.phase, Running | Stopping):
+            self._engine.spawn(self._resume(supervisor))
 
     async def listen(self, provider: Provider) -> None:
         """What happens from now on, as events."""

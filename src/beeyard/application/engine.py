@@ -6,7 +6,8 @@ are never undone. A bug in one worker's step is logged and costs that event, not
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from beeyard.application.dependencies import Dependencies
@@ -14,15 +15,15 @@ from beeyard.application.effects import Effects
 from beeyard.application.records import Records
 from beeyard.application.supervisor import Supervisor, told
 from beeyard.domain import lifecycle
-from beeyard.domain.errors import Unavailable
-from beeyard.domain.messages import Blocked, Effect, Event, Prepare, Prepared
-from beeyard.domain.worker import Death, Worker
+from beeyard.domain.errors import BeeyardError, Unavailable
+from beeyard.domain.messages import Blocked, Bury, Effect, Event, Prepare, Prepared
+from beeyard.domain.worker import Death, Preparing, Worker
 from beeyard.ports.clock import Cancel, Clock
 
 log = logging.getLogger("beeyard")
 
 Orders = list[tuple[Supervisor, Effect]]
-Request = tuple[list[tuple[str, Event]], asyncio.Future[None]]
+Request = tuple[Callable[[], Coroutine[Any, Any, None]], asyncio.Future[None]]
 
 
 class Engine:
@@ -39,6 +40,8 @@ class Engine:
         self._requests: list[Request] = []
         self._wake = asyncio.Event()
         self._turned = asyncio.Event()
+        self._turning = False
+        self._resting = False
         self._retry: Cancel | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._spawned: set[asyncio.Task[None]] = set()
@@ -60,28 +63,46 @@ class Engine:
     async def request(self, events: list[tuple[str, Event]]) -> None:
         """Returns when saved. Raises Unavailable while the store can't be written: then nothing changed."""
         if events:
-            self.records.require_writable()
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._requests.append((events, done))
-            self._wake.set()
-            await done
+            await self._ask(partial(self._request_turn, events))
+
+    async def remove(self, names: Sequence[str], check: Callable[[], None]) -> None:
+        """Returns when these workers are forgotten. Raises what `check` raises in that turn, and Unavailable."""
+        await self._ask(partial(self._removal_turn, names, check))
+
+    async def _ask(self, turn: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.records.require_writable()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._requests.append((turn, done))
+        self._wake.set()
+        await done
 
     async def until(self, reached: Callable[[], bool], timeout: float | None) -> bool:
         """Wait until something is true after some turn; False when it was not in time (None: wait on)."""
+        late = timeout is not None and timeout <= 0
+
+        def due() -> None:
+            nonlocal late
+            late = True
+            self._turned.set()
+            self._turned.clear()
+
+        timer = None if timeout is None or late else self._clock.call_at(self._clock.now().mono + timeout, due)
         try:
-            async with asyncio.timeout(timeout if timeout is None else max(0.0, timeout)):
-                while not reached():
-                    await self._turned.wait()
-        except TimeoutError:
-            return reached()
-        return True
+            # Inside a turn workers are stepped already, and neither saved nor acted upon yet.
+            while not late and (self._turning or not reached()):
+                await self._turned.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return reached()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run beside the turns; cancelled when they end."""
+        """Run beside the turns; cancelled when they end. What goes wrong in it is logged, and ends nothing else."""
         assert self._tasks is not None
-        task = self._tasks.create_task(work)
+        task = self._tasks.create_task(_guarded(work))
         self._spawned.add(task)
         task.add_done_callback(self._spawned.discard)
+        task.add_done_callback(lambda _: work.close())  # It never began if its task was cancelled at once.
 
     def prepare(self, worker: Worker) -> Event:
         """The answer to the effect Prepare."""
@@ -103,35 +124,57 @@ class Engine:
         for task in list(self._spawned):
             task.cancel()
 
+    def rest(self) -> None:
+        """End `turns`."""
+        self._resting = True
+        self._wake.set()
+
     async def turns(self) -> None:
-        """For ever."""
-        while True:
+        """Until `rest`; a turn that began is finished."""
+        while not self._resting:
             await self._wake.wait()
             self._wake.clear()
+            self._turning = True
             requests, self._requests = self._requests, []
-            for events, done in requests:
-                await self._request_turn(events, done)
+            for turn, done in requests:
+                await self._answer(turn, done)
             facts, self._inbox = self._inbox, []
             orders, _ = self._take(facts)
             await self.records.save()
             self._run(orders)
             self._retry_later()
+            self._turning = False
             self._turned.set()
             self._turned.clear()
 
-    async def _request_turn(self, events: list[tuple[str, Event]], done: asyncio.Future[None]) -> None:
+    async def _answer(self, turn: Callable[[], Coroutine[Any, Any, None]], done: asyncio.Future[None]) -> None:
+        try:
+            await turn()
+        except BeeyardError as error:
+            if not done.done():
+                done.set_exception(error)
+        else:
+            if not done.done():
+                done.set_result(None)
+
+    async def _request_turn(self, events: list[tuple[str, Event]]) -> None:
+        self.records.require_writable()  # An earlier request of this turn may have found out.
         orders, touched = self._take(events)
         try:
             await self.records.save_durably()
-        except Unavailable as error:
+        except Unavailable:
             for supervisor, before in touched.items():
                 supervisor.worker = before
-            if not done.done():
-                done.set_exception(error)
-            return
+            self.dependencies.rebuild()
+            raise
         self._run(orders)
-        if not done.done():
-            done.set_result(None)
+
+    async def _removal_turn(self, names: Sequence[str], check: Callable[[], None]) -> None:
+        check()
+        await self.records.remove(list(names))
+        for name in names:
+            self.effects.release(self.supervisors.pop(name))
+        self.dependencies.rebuild()
 
     def _take(self, events: list[tuple[str, Event]]) -> tuple[Orders, dict[Supervisor, Worker]]:
         """Step each worker concerned, and those whose wait for another one is over by that.
@@ -163,13 +206,18 @@ class Engine:
                     queue.append((name, self.prepare(after)))
                 else:
                     orders.append((supervisor, effect))
+            if before.spec.depends_on != after.spec.depends_on:
+                self.dependencies.rebuild()
+                if isinstance(after.phase, Preparing):
+                    queue.append((name, self.prepare(after)))
             if before.phase is not after.phase or before.health is not after.health:
                 for other in self.dependencies.waiting(name):
                     queue.append((other, self.prepare(self.supervisors[other].worker)))
         return orders, touched
 
     def _run(self, orders: Orders) -> None:
-        for supervisor, effect in orders:
+        # Last words can wait, a restart can't.
+        for supervisor, effect in sorted(orders, key=lambda order: isinstance(order[1], Bury)):
             self.effects.run(supervisor, effect)
 
     def _retry_later(self) -> None:
@@ -182,3 +230,12 @@ class Engine:
                 self._wake.set()
 
             self._retry = self._clock.call_at(at, due)
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except BeeyardError as error:
+        log.warning("%s", error)
+    except Exception:
+        log.exception("something that the master had begun broke; all else goes on")

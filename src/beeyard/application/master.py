@@ -84,17 +84,24 @@ class Master:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Master"]:
         """Take over what runs and supervise until the block ends; the workers go on after it."""
+        failure: Exception | None = None  # Kept out of the task group, which would wrap it.
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._engine.open(tasks)
                 providers = self.providers.values()
                 background = [tasks.create_task(provider.serve()) for provider in providers]
+                turns: asyncio.Task[None] | None = None
                 try:
                     await self._adoption.wake()
                     background += [tasks.create_task(self._adoption.listen(provider)) for provider in providers]
-                    background.append(tasks.create_task(self._engine.turns()))
+                    turns = tasks.create_task(self._engine.turns())
                     yield self
+                except Exception as error:
+                    failure = error
                 finally:
+                    self._engine.rest()
+                    if turns is not None:
+                        await asyncio.wait({turns})
                     self._engine.close()
                     for task in background:
                         task.cancel()
@@ -102,6 +109,8 @@ class Master:
         finally:
             await self._prober.close()
             await self.store.close()
+        if failure is not None:
+            raise failure
 
     async def shut_down(self, timeout: float) -> list[str]:
         """Stop every worker, dependents before what they need. What is wanted of each is kept for the next start.
@@ -123,7 +132,8 @@ class Master:
             supervisor = self.supervisors[name]
             if (attempt := supervisor.attempt()) is not None:
                 log.warning("%s did not end in time: killed", name)
-                await self.providers[supervisor.worker.spec.provider].kill(name, attempt)
+                # Not waited for: a provider out of reach must not hold up the others.
+                self._engine.spawn(self.providers[supervisor.worker.spec.provider].kill(name, attempt))
         await self.until(lambda: self.ended(names), FORCED)
 
     # --- requests ---------------------------------------------------------------------------------------------------
@@ -151,8 +161,11 @@ class Master:
         except BeeyardError:
             for spec in specs:
                 del self.supervisors[spec.id]
+            self.records.undone([spec.id for spec in specs])
             self._engine.dependencies.rebuild()
             raise
+        for spec in specs:
+            self._adoption.greet(spec.id)
 
     async def start_worker(self, name: str, by: str = "") -> None:
         """Want a worker, or a group, up; a failed or waiting one starts at once with a fresh budget."""
@@ -168,19 +181,11 @@ class Master:
 
     async def remove_worker(self, name: str, by: str = "") -> None:
         """Forget workers that are down; their logs stay. Raises Refused while one of them lives, or is needed."""
-        found = self.find(name)
-        names = [supervisor.worker.id for supervisor in found]
-        for supervisor in found:
-            supervisor.require_down("removed")
-            if needed := [n for n in self._engine.dependencies.on(supervisor.worker.id) if n not in names]:
-                raise Refused(
-                    "worker_needed",
-                    "{worker} can't be removed: {others} depend on it",
-                    worker=supervisor.worker.id,
-                    others=", ".join(needed),
-                    hint="remove those first, or change their depends_on",
-                )
-        await self._remove(names)
+        await self.remove_workers([name])
+
+    async def remove_workers(self, names: Sequence[str]) -> None:
+        """All of these workers and groups, or none."""
+        await self._remove(list(dict.fromkeys(found.worker.id for name in names for found in self.find(name))))
 
     async def apply(self, specs: Sequence[WorkerSpec], origin: str, by: str = "") -> Plan:
         """Make the workers as the file wishes them, changing only what changed; go on with what was held."""
@@ -194,11 +199,15 @@ class Master:
         if plan.remove:
             await self._engine.request([(name, Asked("down", by)) for name in plan.remove])
             await self.until(lambda: self.ended(plan.remove), None)
-            await self._remove(plan.remove)
+            await self._remove([name for name in plan.remove if name in self.supervisors])
         await self.add_workers([wished[name] for name in plan.add], by)
+        await self.release(by)
+        return plan
+
+    async def release(self, by: str = "") -> None:
+        """Start again what `shut_down` stopped."""
         held = [name for name, supervisor in self.supervisors.items() if supervisor.worker.wanted.held]
         await self._engine.request([(name, Asked("release", by)) for name in held])
-        return plan
 
     def plan(self, specs: Sequence[WorkerSpec], origin: str) -> Plan:
         """What `apply` would do."""
@@ -208,25 +217,42 @@ class Master:
         await self._engine.request([(supervisor.worker.id, event) for supervisor in self.find(name)])
 
     async def _remove(self, names: Sequence[str]) -> None:
-        await self.records.remove(list(names))
+        specs = [self.supervisors[name].worker.spec for name in names]
+        await self._engine.remove(names, lambda: self._require_removable(names))
+        for spec in specs:
+            try:
+                await self.providers[spec.provider].release(spec.id)
+            except BeeyardError as error:
+                log.warning("%s is removed, but not all of it is released: %s", spec.id, error)
+
+    def _require_removable(self, names: Sequence[str]) -> None:
         for name in names:
-            supervisor = self.supervisors.pop(name)
-            self._engine.effects.release(supervisor)
-            await self.providers[supervisor.worker.spec.provider].release(name)
-        self._engine.dependencies.rebuild()
+            if name not in self.supervisors:
+                raise self._missing(name)
+            self.supervisors[name].require_down("removed")
+            if needed := [other for other in self._engine.dependencies.on(name) if other not in names]:
+                raise Refused(
+                    "worker_needed",
+                    "{worker} can't be removed: {others} depend on it",
+                    worker=name,
+                    others=", ".join(needed),
+                    hint="remove those first, or change their depends_on",
+                )
 
     def _check(self, specs: Sequence[WorkerSpec], without: Sequence[str] = ()) -> None:
         """Refuse early what can't work. Raises Invalid with everything found."""
-        known: dict[str, WorkerSpec] = {name: s.worker.spec for name, s in self.supervisors.items() if name not in without}
-        known |= {spec.id: spec for spec in specs}
+        wished: dict[str, WorkerSpec] = {spec.id: spec for spec in specs}
+        stay = {name: s.worker.spec for name, s in self.supervisors.items() if name not in without}
+        known = stay | wished
         problems = []
         for spec in specs:
             provider = self.providers.get(spec.provider)
             if provider is None:
                 raise Invalid("unknown_provider", "no provider {name} here", name=spec.provider)
             problems += [replace(found, path=f"{spec.id}.{found.path}") for found in provider.check(spec)]
+        for spec in known.values():
             for need in spec.depends_on:
-                if need not in known:
+                if need not in known and (spec.id in wished or need in without):
                     text = "{worker} depends on {need}, which is no worker"
                     raise Invalid("unknown_dependency", text, worker=spec.id, need=need)
         if problems:
@@ -241,10 +267,13 @@ class Master:
             return [self.supervisors[name]]
         if group := [s for s in self.supervisors.values() if instance_of(s.worker.id) == name]:
             return group
+        raise self._missing(name)
+
+    def _missing(self, name: str) -> NotFound:
         names = [*self.supervisors, *map(instance_of, self.supervisors)]
         near = difflib.get_close_matches(name, names, 1)
         hint = f"did you mean {near[0]}?" if near else "beeyard ps lists all"
-        raise NotFound("no_such_worker", "there is no worker {worker}", worker=name, hint=hint)
+        return NotFound("no_such_worker", "there is no worker {worker}", worker=name, hint=hint)
 
     def ended(self, names: Iterable[str]) -> bool:
         """Whether all of these are down."""

@@ -34,6 +34,7 @@ class Records:
         self._clock = clock
         self._dirty: dict[str, Supervisor] = {}
         self._commit = _empty()
+        self._undone: set[str] = set()
         self._stalled: asyncio.Future[None] | None = None
         self._retry_at = 0.0
 
@@ -61,6 +62,10 @@ class Records:
     def bury(self, worker: str, death: Death) -> None:
         """Keep a death record, or its second version with the last lines."""
         self._commit.deaths.append((worker, death))
+
+    def undone(self, workers: list[str]) -> None:
+        """These are no workers after all, though a write that was given up may still bring them into the store."""
+        self._undone.update(workers)
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
@@ -91,14 +96,18 @@ class Records:
         if self.unwritable:
             log.warning("the store can be written again; everything was saved")
             self.unwritable = ""
+            self._undone.clear()
 
     async def save_durably(self) -> None:
         """Write a request. Raises Unavailable; then nothing of it is kept, and the caller undoes it in memory."""
-        self.require_writable()
+        assert not self.unwritable
         commit, dirty = self._gathered()
         try:
             await self._write(commit, dirty, durable=True)
         except BeeyardError as error:
+            # Deaths and words beside the workers are facts that were due anyway.
+            self._commit.deaths[:0] = commit.deaths
+            self._commit.facts = {**commit.facts, **self._commit.facts}
             self._now_unwritable(error)
             raise self._unavailable() from None
 
@@ -124,6 +133,8 @@ class Records:
         """What gathered, as one commit: after a failure everything, whatever revision the store has of it."""
         dirty = dict(self.supervisors) if self.unwritable else self._dirty
         commit, self._commit, self._dirty = self._commit, _empty(), {}
+        if self.unwritable:
+            commit.removed.extend(sorted(self._undone.difference(self.supervisors)))
         for supervisor in dirty.values():
             expected = ANY if self.unwritable else supervisor.revision
             commit.puts.append(Put(supervisor.worker, expected, supervisor.revision + 1))

@@ -65,7 +65,7 @@ def told(before: Worker, after: Worker, event: Event, at: float) -> StoryEntry |
         at=at,
         before=state(before),
         after=state(after),
-        what=in_words(event),
+        what="added" if isinstance(event, Respecified) and event.spec == before.spec else in_words(event),
         attempt=after.attempt,
         by=event.by if isinstance(event, Asked | Respecified) else "",
     )

@@ -41,12 +41,26 @@ def main(state: str) -> int:
             pid = holder(paths.master_lock)
             raise Refused("master_running", "another master (pid {pid}) serves {state}", pid=pid, state=paths.state)
         _run(_serve(paths))
-    except BeeyardError as error:
-        log.error("%s%s", error, f" ({error.hint})" if error.hint else "")
+    except Exception as error:
+        reason = _reason(error)
+        if not isinstance(reason, BeeyardError):
+            log.exception("the master ends: this is a bug in Beeyard")
+            reason = BeeyardError(
+                "internal", "error in Beeyard: {error!r}", error=reason, hint=f"see {paths.daemon_log}"
+            )
+        log.error("%s%s", reason, f" ({reason.hint})" if reason.hint else "")
         if held is not None:
-            _leave_word(paths, error)
-        return error.exit
+            _leave_word(paths, reason)
+        return reason.exit
     return 0
+
+
+def _reason(error: BaseException) -> BaseException:
+    """What a task group wrapped: the first error that is one of ours, else the first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    reasons = [_reason(inner) for inner in error.exceptions]
+    return next((reason for reason in reasons if isinstance(reason, BeeyardError)), reasons[0])
 
 
 async def _serve(paths: Paths) -> None:

@@ -10,9 +10,9 @@ from beeyard.launcher.paths import Paths
 
 
 def run(arguments: list[str]) -> int:
-    """Roles: `launcher --state DIR [--resume FD] [-- MASTER ARGV…]`, `pump --state DIR`."""
+    """Roles: `launcher --state DIR [--resume FD] [-- MASTER ARGV…]`, `pump --state DIR [-- LAUNCHER ARGV…]`."""
     role, _, state, *rest = arguments
-    return pump.main(Paths(state)) if role == "pump" else main.main(Paths(state), rest)
+    return pump.main(Paths(state), rest[1:]) if role == "pump" else main.main(Paths(state), rest)
 
 
 if __name__ == "__main__":

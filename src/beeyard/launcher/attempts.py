@@ -12,9 +12,11 @@ from signal import SIGKILL
 from typing import Any
 
 from beeyard.launcher import kernel
+from beeyard.launcher.keeper import say
 from beeyard.launcher.kernel import Identity
 from beeyard.launcher.loop import Loop
 from beeyard.launcher.paths import Paths
+from beeyard.launcher.spare import Spare
 from beeyard.launcher.spawn import Order, Spawner, SpawnFailed
 from beeyard.launcher.trees import MARK, Forest, Tree
 
@@ -24,6 +26,9 @@ LINGER_MOST = 2.0
 """Seconds after which an exit is reported although the kernel has not yet let go of the rest of the tree."""
 
 STREAMS = ("stdout", "stderr")
+REST = 0.002
+"""Seconds after a spawn until the next spare is forked."""
+
 Key = tuple[str, int]
 
 
@@ -68,6 +73,8 @@ class Attempts:
         self._table: dict[str, dict[int, Attempt]] = {}
         self._by_pid: dict[int, Attempt] = {}
         self._pipes: dict[str, tuple[int, int]] = {}
+        self._spare: Spare | None = None
+        self._spares = 0
         self._base = {k: v for k, v in os.environ.items() if not k.startswith("BEEYARD_")}
         self.on_exit: Callable[[dict[str, Any]], None] = lambda report: None
         self.many: Callable[[], bool] = lambda: False
@@ -97,15 +104,37 @@ class Attempts:
             # So that the program may open /dev/stdout again, which asks for permission on the pipe itself.
             os.fchown(out, message["user"], -1)
             os.fchown(err, message["user"], -1)
-        tree = self._forest.plant(worker, number)
+        order = Order.of(message, self._environment(worker, number, message))
+        many = self.many()
+        spare, self._spare = (None, self._spare) if many else (self._spare, None)
+        tree = spare.tree if spare is not None else self._forest.plant(worker, number)
         try:
-            order = Order.of(message, self._environment(worker, number, message))
-            pid = self._spawner.spawn(order, out, err, tree, many=self.many())
+            if spare is not None:
+                pid = spare.become(order, out, err)
+            else:
+                pid = self._spawner.spawn(order, out, err, tree, many=many)
         except SpawnFailed:
             tree.remove()
             raise
+        if self._spare is None and not many:
+            self._loop.later(REST, self._make_spare)
         seen = kernel.stat(pid)
         return self._add(worker, number, Identity(pid, seen.start if seen else 0), tree).report()
+
+    def _make_spare(self) -> None:
+        """When there is time for it. Without cgroups there is no use: posix_spawn is faster than any fork."""
+        if self._spare is None and self._forest.slow_to_enter:
+            self._spares += 1
+            with contextlib.suppress(OSError):
+                self._spare = Spare(self._forest.plant(f"spare-{os.getpid()}", self._spares), self._spawner)
+
+    def close(self) -> None:
+        """Keep nothing ready any more."""
+        if self._spare is not None:
+            spare, self._spare = self._spare, None
+            spare.discard()
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(spare.pid, 0)
 
     def run(self, message: Mapping[str, Any], out: int) -> int:
         """Start a command beside an attempt, in its tree, with its environment. Raises SpawnFailed. Returns the pid."""
@@ -151,20 +180,34 @@ class Attempts:
 
         The leader of an attempt leads a session, and is the oldest of those that do.
         """
-        found: dict[Key, list[Identity]] = {}
-        for key, members in self._forest.standing().items():
-            found[key] = [Identity(pid, seen.start) for pid in members if (seen := kernel.stat(pid))]
-        prefix = self._paths.identity.encode() + b"/"
+        found: dict[Key, set[int]] = {}
         for pid in kernel.processes():
-            mark = kernel.environment(pid).get(MARK.encode(), b"")
-            seen = kernel.stat(pid) if mark.startswith(prefix) else None
-            if seen is not None and seen.state not in "ZX":
-                _, name, attempt = mark.decode().split("/")
-                found.setdefault((name, int(attempt)), []).append(Identity(pid, seen.start))
-        for (worker, number), identities in found.items():
-            leaders = [i for i in identities if (seen := kernel.stat(i.pid)) and seen.session == i.pid]
+            if key := self._key(pid):
+                found.setdefault(key, set()).add(pid)
+        for tree in self._forest.standing():
+            # A program that writes over its environment hides its mark, but not from those in the same cgroup.
+            members = tree.members()
+            if key := next(filter(None, map(self._key, members)), None):
+                found[key].update(members)
+        for (worker, number), pids in found.items():
+            seen = {pid: look for pid in pids if (look := kernel.stat(pid)) and look.state not in "ZX"}
+            leaders = [Identity(pid, look.start) for pid, look in seen.items() if look.session == pid]
             if leaders and self._get(worker, number) is None:
                 self.adopt(worker, number, min(leaders, key=lambda identity: identity.start))
+
+    def _key(self, pid: int) -> Key | None:
+        """Whose process this is, by its mark."""
+        identity, _, rest = kernel.environment(pid).get(MARK.encode(), b"").decode().partition("/")
+        worker, _, number = rest.partition("/")
+        return (worker, int(number)) if identity == self._paths.identity and number.isdigit() else None
+
+    def _sweep(self, worker: str, number: int) -> None:
+        """The leader ended and nobody saw it: end what it left behind."""
+        left = [pid for pid in kernel.processes() if self._key(pid) == (worker, number)]
+        for tree in [*self._forest.standing(), self._forest.plant(worker, number)]:
+            if set(left) & set(tree.members()):
+                say(f"{worker} (attempt {number}) left {left} behind: killed")
+                tree.kill()
 
     def adopt(self, worker: str, number: int, identity: Identity) -> dict[str, Any] | None:
         """Take over a process that is not our child; None when it is gone."""
@@ -173,6 +216,7 @@ class Attempts:
             return known.report()
         pidfd = kernel.open_process(identity)
         if pidfd is None:
+            self._sweep(worker, number)
             return None
         seen = kernel.stat(identity.pid)
         if seen is not None and seen.parent == os.getpid():  # Ours after all, across an exec: reaped like any child.
@@ -218,6 +262,9 @@ class Attempts:
 
     def reaped(self, pid: int, status: int, usage: Any) -> None:
         """A child ended: an attempt's leader, or an orphan of one."""
+        if self._spare is not None and pid == self._spare.pid:
+            self._spare.discard()
+            self._spare = None
         attempt = self._by_pid.get(pid)
         if attempt is None or attempt.exit is not None:
             return

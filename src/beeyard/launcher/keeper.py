@@ -57,8 +57,8 @@ class Companion:
                 say(f"{self.name} can't be started: {error}")
                 self._retry()
                 return
-        elif (seen := kernel.stat(pid)) and seen.parent != os.getpid():
-            self._pidfd = kernel.open_process(Identity(pid, seen.start))
+        elif (seen := kernel.stat(pid)) is None or seen.parent != os.getpid():
+            self._pidfd = kernel.open_process(Identity(pid, seen.start)) if seen else None
             if self._pidfd is None:
                 self._retry()
                 return
@@ -98,5 +98,5 @@ class Companion:
             return
         self._early = 0 if time.monotonic() - self._since > STEADY else self._early + 1
         # The first time at once: who is missed should be back before anybody notices.
-        delay = 0.0 if self._early <= 1 else min(SLOWEST, 0.1 * 2 ** (self._early - 1))
+        delay = 0.0 if self._early <= 1 else min(SLOWEST, 0.1 * 2 ** min(self._early - 1, 16))
         self._timer = self._loop.later(delay, self.ensure)

@@ -51,9 +51,11 @@ class Launcher:
         self.attempts.on_exit = self._report_exit
         self.attempts.many = lambda: any(len(connection.inbox) >= MANY for connection in self.connections)
         self.commands = Commands(loop, self.attempts)
-        self.pump = PumpClient(paths, loop, [*_program("pump", paths)], [*_program("launcher", paths), "--", *master])
+        revive = [*_program("launcher", paths), "--", *master]
+        self.pump = PumpClient(paths, loop, [*_program("pump", paths), "--", *revive], revive)
         self.master = Companion("master", master, paths.master_lock, loop, lambda: None) if master else None
         self.connections: set[Connection] = set()
+        self.ended = False
         loop.watch(listener.fileno(), self._accept)
         loop.busy = lambda: any(connection.inbox for connection in self.connections)
         loop.after_turn.append(self._turn)
@@ -106,7 +108,7 @@ class Launcher:
             return
         try:
             handler(self, connection, message, answer)
-        except SpawnFailed as failure:
+        except (SpawnFailed, OSError) as failure:
             answer(error="failed", text=str(failure))
         except (KeyError, TypeError, ValueError) as error:
             answer(error="malformed", text=f"{kind}: {error!r}")
@@ -194,6 +196,7 @@ class Launcher:
             self.master.release()
         answer()
         connection.flush()
+        self.ended = True
         self.pump.quit(self.loop.stop)
 
     def leave(self, signo: int) -> None:
@@ -274,6 +277,7 @@ def main(paths: Paths, arguments: list[str]) -> int:
         return 5
     for signo in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
         signal.signal(signo, signal.SIG_IGN)
+    os.chdir("/")  # Where workers start that ask for no folder, whoever started us from wherever.
     kernel.become_subreaper()
     loop = Loop()
     launcher = Launcher(paths, loop, listener, Spawner(file_limit), master)
@@ -286,9 +290,12 @@ def main(paths: Paths, arguments: list[str]) -> int:
     gc.freeze()  # A forked child then copies fewer pages.
     launcher.reap()  # What ended while nobody listened for SIGCHLD.
     loop.run()
+    launcher.attempts.close()
     launcher.forest.clear()
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         os.unlink(paths.launcher_socket)
+        if launcher.ended:
+            paths.clear()
     return 0
 
 

@@ -41,7 +41,7 @@ class Unpacker:
         """Take what arrived; returns the messages now complete.
 
         Raises:
-            BrokenPeer: a length over LIMIT, or something other than a JSON object.
+            BrokenPeer: a length over LIMIT, or something other than a JSON object of sane depth.
         """
         buffer = self._buffer
         buffer += data
@@ -56,7 +56,7 @@ class Unpacker:
                 break
             try:
                 message = json.loads(buffer[start + 4 : end].decode("utf-8", "surrogateescape"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise BrokenPeer(str(error)) from None
             if not isinstance(message, dict):
                 raise BrokenPeer("a message that is no object")

@@ -23,6 +23,7 @@ import resource
 import select
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from beeyard.launcher.locks import lock
@@ -67,7 +68,7 @@ def say(text: str) -> None:
 class Pump:
     """The process's whole state."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, revive: Sequence[str]) -> None:
         self._paths = paths
         self._workers: dict[str, tuple[Stream, ...]] = {}
         self._streams: dict[int, Stream] = {}
@@ -76,6 +77,8 @@ class Pump:
         self._limit = _most_descriptors()
         self._nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         self._revival = Revival(paths.daemon_log)
+        self._revival.present(list(revive))
+        self._revival.absent(time.monotonic())
         self._clients = Clients(paths.pump_socket, self._answer)
         self._pipes = select.epoll()
         self._any = select.epoll()
@@ -259,12 +262,12 @@ def _sole(path: str) -> bool:
     return True
 
 
-def main(paths: Paths) -> int:
-    """Run until told to quit; returns the exit status."""
+def main(paths: Paths, revive: Sequence[str] = ()) -> int:
+    """Run until told to quit; returns the exit status. `revive` starts a launcher if none ever says hello."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     if not _sole(paths.pump_lock):
         say(f"another pump holds {paths.pump_lock}")
         return 1
-    Pump(paths).run()
+    Pump(paths, revive).run()
     return 0

@@ -26,7 +26,7 @@ class PumpClient:
         self._revive = list(revive)
         self._connection: Connection | None = None
         self._watched: dict[str, Mapping[str, Any]] = {}
-        self._waiting: dict[int, Callable[[], None]] = {}
+        self._waiting: dict[int, tuple[Message, Callable[[], None]]] = {}
         self._number = 0
 
     def watch(self, worker: str, logs: Mapping[str, Any]) -> None:
@@ -47,7 +47,10 @@ class PumpClient:
     def quit(self, done: Callable[[], None]) -> None:
         """End it once all is on file."""
         self.companion.release()
-        self._ask({"type": "quit"}, done)
+        if self.companion.pid is None:
+            done()
+        else:
+            self._ask({"type": "quit"}, done)
 
     def disown(self) -> None:
         """It stays, but must not bring us back: somebody ended us on purpose."""
@@ -56,15 +59,16 @@ class PumpClient:
             self._connection.flush()
 
     def _ask(self, message: Message, done: Callable[[], None]) -> None:
+        """Also asks a pump that is only starting: it is told when it can be reached."""
         self._number += 1
         number = self._number
-        self._waiting[number] = done
+        self._waiting[number] = ({**message, "id": number}, done)
         self._loop.later(PATIENCE, lambda: self._answered(number))
         self._send({**message, "id": number})
 
     def _answered(self, number: int) -> None:
-        if done := self._waiting.pop(number, None):
-            done()
+        if waiting := self._waiting.pop(number, None):
+            waiting[1]()
 
     def _send(self, message: Message) -> None:
         if self._connection is not None:
@@ -85,6 +89,8 @@ class PumpClient:
         self._send({"type": "hello", "id": self._number, "version": VERSION, "revive": self._revive})
         for worker, logs in self._watched.items():
             self._send({"type": "watch", "worker": worker, **logs})
+        for message, _ in self._waiting.values():
+            self._send(message)
 
     def _closed(self, connection: Connection) -> None:
         self._connection = None

@@ -1,11 +1,13 @@
 """Starts one process: by fork for one, by posix_spawn for many.
 
-A fork from this small process costs 1.4 ms and bears the child into its cgroup; posix_spawn costs 0.25 ms, but then it is
-us who have to enter the cgroup and leave it again, which takes 10 ms, or next to nothing right after another did it. So
-a single restart forks, and a thousand starts do not. Users are switched by fork alone.
+A fork from this small process costs 1.4 ms and bears the child into its cgroup; posix_spawn costs 0.25 ms, but then we
+have to enter the cgroup and leave it again, which takes 10 ms, or next to nothing right after another did it. So a
+single restart forks, and a thousand starts do not.
 
 What posix_spawn can't do in the child is done here around it, which is safe because the launcher has one thread:
-working folder, umask and soft limits are set, the process is spawned, and they are set back.
+working folder, umask and the limit of open files are set, the process is spawned, and they are set back. User, nice
+and other limits can't be set back by everyone, or would hit ourselves (we may have used more CPU time than a worker
+is to have): those take a fork.
 """
 
 import contextlib
@@ -18,8 +20,8 @@ from typing import Any, NamedTuple, NoReturn
 from beeyard.launcher.kernel import fork_into
 from beeyard.launcher.trees import Tree
 
-_DEFAULTS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD]
-"""Signals the launcher or Python changed: a new program gets them as the kernel has them."""
+_DEFAULTS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+"""A new program gets them as the kernel has them, whatever we, Python, or a shell with `nohup` or `&` ignore."""
 
 
 class SpawnFailed(Exception):
@@ -75,10 +77,10 @@ class Spawner:
         Raises:
             SpawnFailed: with the reason in words.
         """
-        switches = order.user is not None or order.group is not None
-        door = tree.door() if tree is not None and (switches or not many) else None
+        alone = order.user is not None or order.group is not None or bool(order.nice or order.limits)
+        door = tree.door() if tree is not None and (alone or not many) else None
         try:
-            if switches or door is not None:
+            if alone or door is not None:
                 return self._fork(order, out, err, door)
         except OSError:  # This kernel has no clone3 into a cgroup, or a filter forbids it.
             pass
@@ -86,10 +88,10 @@ class Spawner:
             if door is not None:
                 os.close(door)
         if tree is None:
-            return self._fork(order, out, err, None) if switches else self._posix_spawn(order, out, err)
+            return self._fork(order, out, err, None) if alone else self._posix_spawn(order, out, err)
         tree.enter()
         try:
-            return self._fork(order, out, err, None) if switches else self._posix_spawn(order, out, err)
+            return self._fork(order, out, err, None) if alone else self._posix_spawn(order, out, err)
         finally:
             tree.leave()
 
@@ -102,7 +104,7 @@ class Spawner:
         ]
         with self._surroundings(order):
             try:
-                pid = os.posix_spawn(
+                return os.posix_spawn(
                     order.argv[0],
                     order.argv,
                     order.environment,
@@ -113,21 +115,13 @@ class Spawner:
                 )
             except OSError as error:
                 raise SpawnFailed(_why(order.argv[0], error)) from None
-        # After the fact, because an ordinary user could not take these back from itself.
-        with contextlib.suppress(ProcessLookupError):
-            for name, (_, hard) in order.limits.items():
-                _limit(pid, name, hard)
-            if order.nice:
-                os.setpriority(os.PRIO_PROCESS, pid, order.nice)
-        return pid
 
     @contextlib.contextmanager
     def _surroundings(self, order: Order) -> Iterator[None]:
-        limits = {**self._limits, **order.limits}
         before: list[tuple[int, tuple[int, int]]] = []
         umask = None
         try:
-            for name, (soft, _) in limits.items():
+            for name, (soft, _) in self._limits.items():
                 number = _number(name)
                 old = resource.getrlimit(number)
                 if soft != old[0]:
@@ -153,13 +147,14 @@ class Spawner:
                 resource.setrlimit(number, old)
 
     def _fork(self, order: Order, out: int, err: int, door: int | None) -> int:
-        """In the child, in this order: what needs privileges, the user, then what the user must be allowed to do."""
+        """A child of its own for this one."""
         report, answer = os.pipe2(os.O_CLOEXEC)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = fork_into(door)
             if pid == 0:
-                self._become(order, out, err, answer)
+                self.leave_home()
+                self.become(order, f"/proc/self/fd/{out}", f"/proc/self/fd/{err}", answer)
         except OSError:
             os.close(report)
             os.close(answer)
@@ -174,15 +169,21 @@ class Spawner:
             raise SpawnFailed(failure)
         return pid
 
-    def _become(self, order: Order, out: int, err: int, answer: int) -> NoReturn:
-        doing = "the new session"
+    def leave_home(self) -> None:
+        """In a child, before anything else: a session of its own, and signals as the kernel has them."""
+        os.setsid()
+        for signo in _DEFAULTS:
+            signal.signal(signo, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+    def become(self, order: Order, out: str, err: str, answer: int) -> NoReturn:
+        """In a child: become the program, or write to `answer` why not.
+
+        In this order: what needs privileges, then the user, then what that user must be allowed to do.
+        """
+        doing = "its output"
         try:
-            os.setsid()
-            for signo in _DEFAULTS:
-                signal.signal(signo, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, [])
-            doing = "its output"
-            for number, path in ((0, "/dev/null"), (1, f"/proc/self/fd/{out}"), (2, f"/proc/self/fd/{err}")):
+            for number, path in ((0, "/dev/null"), (1, out), (2, err)):
                 fd = os.open(path, os.O_RDWR)
                 os.dup2(fd, number)
                 if fd > 2:
@@ -230,9 +231,3 @@ def _within(soft: int, hard: int) -> int:
     if hard == resource.RLIM_INFINITY:
         return soft
     return hard if soft == resource.RLIM_INFINITY else min(soft, hard)
-
-
-def _limit(pid: int, name: str, hard: int) -> None:
-    soft, old = resource.prlimit(pid, _number(name))
-    with contextlib.suppress(PermissionError, ValueError):
-        resource.prlimit(pid, _number(name), (_within(soft, hard), hard if old == -1 or 0 <= hard <= old else old))

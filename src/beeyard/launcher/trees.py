@@ -8,6 +8,7 @@ environment, which children inherit even across setsid and a double fork.
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -44,14 +45,15 @@ class Forest(Protocol):
     """Makes trees. `strays` tells whether some child of the launcher is none that it started itself."""
 
     means: str
+    slow_to_enter: bool
     strays: Callable[[], bool]
 
     def plant(self, worker: str, attempt: int, leader: int | None = None) -> Tree:
         """A tree for this attempt; the same one again if it is there already."""
         ...
 
-    def standing(self) -> dict[tuple[str, int], list[int]]:
-        """What an earlier launcher planted and still has something in it."""
+    def standing(self) -> list[Tree]:
+        """What an earlier launcher planted and still has something in it; whose it is, its members' mark tells."""
         ...
 
     def clear(self) -> None:
@@ -71,6 +73,7 @@ class CgroupForest:
 
     def __init__(self, root: str, home: int) -> None:
         self.means = f"cgroup ({root})"
+        self.slow_to_enter = True
         self.strays: Callable[[], bool] = lambda: True
         self._root = root
         self._home = home
@@ -107,24 +110,36 @@ class CgroupForest:
         return None
 
     def plant(self, worker: str, attempt: int, leader: int | None = None) -> "Cgroup":
-        return Cgroup(f"{self._root}/{worker}@{attempt}", self._home)
+        name = f"{worker}@{attempt}"
+        if leader is not None:
+            # One that was a spare has its cgroup from then.
+            with contextlib.suppress(OSError), open(f"/proc/{leader}/cgroup") as file:
+                own = next((line for line in file if line.startswith("0::")), "").strip()
+                parent, _, last = own.rpartition("/")
+                if parent.endswith(os.path.basename(self._root)):
+                    name = last
+        return Cgroup(f"{self._root}/{name}", self._home)
 
-    def standing(self) -> dict[tuple[str, int], list[int]]:
-        found = {}
-        for name in os.listdir(self._root):
-            worker, at, attempt = name.rpartition("@")
-            if not at or not attempt.isdigit():
-                continue
-            tree = Cgroup(f"{self._root}/{name}", self._home)
-            if members := tree.members():
-                found[worker, int(attempt)] = members
-            else:
-                tree.remove()
-        return found
+    def standing(self) -> list[Tree]:
+        trees = [Cgroup(f"{self._root}/{name}", self._home) for name in os.listdir(self._root) if "@" in name]
+        return [tree for tree in trees if not tree.remove()]
 
     def clear(self) -> None:
         with contextlib.suppress(OSError):
+            for name in os.listdir(self._root):
+                if os.path.isdir(f"{self._root}/{name}"):
+                    self._let_go(f"{self._root}/{name}")
             os.rmdir(self._root)
+
+    def _let_go(self, path: str) -> None:
+        """The kernel takes a moment after the last process was reaped; one that still lives is left alone."""
+        for _ in range(50):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+                return
+            if Cgroup(path, self._home).members():
+                return
+            time.sleep(0.002)
 
 
 class Cgroup:
@@ -186,6 +201,7 @@ class MarkForest:
 
     def __init__(self, identity: str) -> None:
         self.means = "process group and inherited mark (no cgroup can be had here)"
+        self.slow_to_enter = False
         self.strays: Callable[[], bool] = lambda: True
         self._identity = identity
 
@@ -194,8 +210,8 @@ class MarkForest:
         tree.leader = leader
         return tree
 
-    def standing(self) -> dict[tuple[str, int], list[int]]:
-        return {}
+    def standing(self) -> list[Tree]:
+        return []
 
     def clear(self) -> None:
         """Nothing was made."""

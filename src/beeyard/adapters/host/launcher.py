@@ -54,17 +54,26 @@ def start_launcher(paths: Paths, master: Sequence[str]) -> int:
 
 async def quit_launcher(paths: Paths) -> bool:
     """Ask the launcher of this state folder to end; False when it answered that workers still run."""
+    return await _last_order(paths, {"type": "quit"})
+
+
+async def replace_launcher(paths: Paths, master: Sequence[str]) -> bool:
+    """Have the launcher become the one installed now: same process, same children, other code. False: it refused."""
+    return await _last_order(paths, {"type": "replace", "argv": launcher_argv(paths, master)})
+
+
+async def _last_order(paths: Paths, message: Message) -> bool:
+    """One after which the launcher closes the connection; False when it answers with an error instead."""
     try:
         reader, writer = await asyncio.open_unix_connection(paths.launcher_socket)
     except OSError:
         return True
     try:
-        writer.write(pack({"type": "quit", "id": 1}))
+        writer.write(pack({**message, "id": 1}))
         unpacker = Unpacker()
         while data := await reader.read(65536):
-            for message in unpacker.feed(data):
-                if "error" in message:
-                    return False
+            if any("error" in answer for answer in unpacker.feed(data)):
+                return False
         return True
     finally:
         writer.close()
@@ -139,7 +148,7 @@ class LauncherClient(asyncio.Protocol):
         return answer
 
     def send(self, message: Message) -> None:
-        """Without an answer; dropped while there is no connection (an order that matters is repeated by its timer)."""
+        """Without an answer; dropped while there is no connection."""
         if self._transport is not None:
             if not self._out:
                 # One write for all messages of this turn of the loop.

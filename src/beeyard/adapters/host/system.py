@@ -8,8 +8,10 @@ In the pid folder, while a worker runs:
 A reader sees the old file or the new one, never half of one; when the worker has ended, neither is there.
 """
 
+import contextlib
 import errno
 import logging
+import os
 import random
 import socket
 import time
@@ -33,7 +35,7 @@ class LinuxHost:
     """This machine. `monotonic` tells how long ago a port was given out."""
 
     def __init__(self, paths: Paths, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._folder = Path(paths.pids)
+        self._folder = paths.pids
         self._monotonic = monotonic
         self._given: dict[int, float] = {}
 
@@ -80,13 +82,19 @@ class LinuxHost:
             _log.warning("the pid and port files of %s are out of date: %s", worker, error)
 
     def _put(self, name: str, text: str | None) -> None:
-        """Not synced: what such a file says is wrong anyway after a power cut."""
+        """Whole or not at all for whoever reads. Not synced: what it says is wrong anyway after a power cut."""
+        path = f"{self._folder}/{name}"
         if text is None:
-            (self._folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
             return
-        half = self._folder / f".{name}.new"
-        half.write_text(text, "ascii")
-        half.replace(self._folder / name)
+        half = f"{self._folder}/.{name}.new"
+        file = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(file, text.encode("ascii"))
+        finally:
+            os.close(file)
+        os.rename(half, path)
 
 
 def _choice() -> range:

@@ -25,7 +25,7 @@ class Logs(Struct):
 async def logs(master: "Master", request: Logs, caller: Caller) -> AsyncIterator[LogLine]:
     """Show what workers wrote, both streams in order of time; --follow goes on with each new line."""
     names = request.workers or list(master.supervisors)
-    found = [supervisor.worker.id for name in names for supervisor in master.find(name)]
+    found = list(dict.fromkeys(supervisor.worker.id for name in names for supervisor in master.find(name)))
     if not request.follow:
         for worker in found:
             await master.providers[master.supervisors[worker].worker.spec.provider].drain(worker)

@@ -22,15 +22,14 @@ class Remove(Struct):
 
 async def remove(master: "Master", request: Remove, caller: Caller) -> list[str]:
     """Forget workers that are down; their logs stay unless purged."""
-    found = [supervisor.worker.id for name in request.workers for supervisor in master.find(name)]
+    found = list(dict.fromkeys(supervisor.worker.id for name in request.workers for supervisor in master.find(name)))
     if request.stop:
         for name in request.workers:
             await master.stop_worker(name, caller.name)
         if not await master.until(lambda: master.ended(found), request.timeout):
             left = [name for name in found if not master.ended([name])]
             raise Refused("still_stopping", "{workers} did not stop in time", workers=", ".join(left))
-    for name in request.workers:
-        await master.remove_worker(name, caller.name)
+    await master.remove_workers(request.workers)
     if request.purge:
         for worker in found:
             await master.logs.remove(worker)

@@ -78,13 +78,16 @@ class Client:
                     hint="ask as that user, or as root",
                 ) from None
             except OSError:
+                connection.close()
                 absent = self.absent()
                 if absent.code != "master_away" or time.monotonic() >= deadline:
                     raise absent from None
                 time.sleep(0.05)
                 continue
             try:
-                connection.request("POST", f"/v1/operations/{name}", body, {"Content-Type": "application/json"})
+                connection.request(
+                    "POST", f"/v1/operations/{name}", body, {"Content-Type": "application/json", "Connection": "close"}
+                )
                 answer = connection.getresponse()
             except TimeoutError:
                 raise Unavailable(
@@ -94,6 +97,7 @@ class Client:
                     hint=f"see {self.paths.daemon_log}",
                 ) from None
             except (OSError, http.client.HTTPException):
+                connection.close()
                 if not OPERATIONS[name].changes and time.monotonic() < deadline:
                     time.sleep(0.05)
                     continue

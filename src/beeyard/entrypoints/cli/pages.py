@@ -1,4 +1,4 @@
-"""How `beeyard up` shows workers while they change: a table in place on a terminal, elsewhere a line for each change."""
+"""How `beeyard up` shows workers while they change: on a terminal a table in place, elsewhere a line for a change."""
 
 import contextlib
 import sys

@@ -3,11 +3,15 @@
 import asyncio
 import contextlib
 import os
+import signal
 import time
+from importlib.metadata import version
 
-from beeyard.domain.errors import BeeyardError, Unavailable
+from beeyard.application.operations.info import Info, InfoView
+from beeyard.domain.errors import BeeyardError, Refused, Unavailable
 from beeyard.entrypoints.cli.client import Client
 from beeyard.entrypoints.cli.place import command, last_word, running
+from beeyard.entrypoints.cli.screen import say
 from beeyard.launcher.locks import holder
 from beeyard.launcher.paths import Paths
 
@@ -22,15 +26,13 @@ ALREADY_RUNNING = 4
 """The launcher's exit code when another was faster."""
 
 
-def serves(paths: Paths) -> bool:
-    """Whether a master answers now; one whose launcher is just bringing it back is waited for."""
-    from beeyard.application.operations.info import Info
-
+def serves(paths: Paths) -> InfoView | None:
+    """The master that answers now, if one does; one whose launcher is just bringing it back is waited for."""
     try:
-        Client(paths).ask("info", Info())
+        info: InfoView = Client(paths).ask("info", Info())
     except Unavailable:
-        return False
-    return True
+        return None
+    return info
 
 
 def ensure(paths: Paths) -> bool:
@@ -39,7 +41,9 @@ def ensure(paths: Paths) -> bool:
     Raises:
         BeeyardError: what keeps it from starting, in its own words; then nothing that we started still runs.
     """
-    if serves(paths):
+    if info := serves(paths):
+        if info.version != version("beeyard"):
+            renew(paths, info)
         return False
     from beeyard.adapters.host.launcher import start_launcher
     from beeyard.bootstrap import master_argv
@@ -52,15 +56,47 @@ def ensure(paths: Paths) -> bool:
     pid = start_launcher(paths, master_argv(paths))
     try:
         _await(paths, pid, time.monotonic() + START)
-    except BaseException:
+    except KeyboardInterrupt:
+        # A launcher told to quit now would leave its master, and that would start another launcher.
+        with contextlib.suppress(BeeyardError):
+            _await(paths, pid, time.monotonic() + START)
+            undo(paths)
+        raise
+    except BeeyardError:
         quit_launcher(paths)
         raise
     return True
 
 
-def _await(paths: Paths, launcher: int | None, deadline: float) -> None:
-    from beeyard.application.operations.info import Info
+def renew(paths: Paths, info: InfoView) -> None:
+    """Put the installed version in the place of the running one: launcher in place, master anew, workers untouched."""
+    from beeyard.adapters.host.launcher import replace_launcher
+    from beeyard.bootstrap import master_argv
 
+    say(f"replacing version {info.version} by {version('beeyard')}; workers go on")
+    if not asyncio.run(replace_launcher(paths, master_argv(paths))):
+        raise Refused("not_replaced", "the launcher refused to be replaced", hint=f"see {paths.daemon_log}")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(info.master_pid, signal.SIGTERM)
+    deadline = time.monotonic() + RETURN
+    while (now := serves(paths)) is None or now.master_pid == info.master_pid:
+        if time.monotonic() >= deadline:
+            raise last_word(paths) or Unavailable("not_back", "the new master does not answer", hint=paths.daemon_log)
+        time.sleep(0.02)
+
+
+def undo(paths: Paths) -> None:
+    """End a master that was started in vain; one that found workers running stays with them."""
+    from beeyard.application.operations.down import Down
+    from beeyard.application.operations.ps import Ps
+
+    client = Client(paths)
+    if all(view.pid is None for view in client.ask("ps", Ps())):
+        client.ask("down", Down())
+        await_end(paths)
+
+
+def _await(paths: Paths, launcher: int | None, deadline: float) -> None:
     client = Client(paths, returning=0.0)
     pause = 0.01
     while True:

@@ -1,5 +1,6 @@
 """`beeyard up`: the worker file read, a master found or started, the file applied, and what came of it told."""
 
+import contextlib
 import json
 import sys
 import time
@@ -8,12 +9,15 @@ from collections.abc import Sequence
 import msgspec
 
 from beeyard.application.operations.apply import Applied, Apply
+from beeyard.application.operations.down import Down
 from beeyard.application.operations.ps import Ps
 from beeyard.application.views import WorkerView
+from beeyard.domain.errors import BeeyardError
 from beeyard.domain.plan import Plan
 from beeyard.domain.spec import WorkerSpec
 from beeyard.entrypoints.cli import faces, local, render, serving
 from beeyard.entrypoints.cli.client import Client
+from beeyard.entrypoints.cli.down import down
 from beeyard.entrypoints.cli.place import command, running
 from beeyard.entrypoints.cli.screen import say, show
 from beeyard.launcher.paths import Paths
@@ -32,7 +36,16 @@ def up(paths: Paths, file: str | None, *, detach: bool, dry_run: bool, as_json: 
         return _rehearse(paths, specs, origin, as_json)
     started = serving.ensure(paths)
     client = Client(paths)
-    applied: Applied = client.ask("apply", Apply(specs, origin))
+    try:
+        applied: Applied = client.ask("apply", Apply(specs, origin))
+    except BaseException as error:
+        if started:
+            with contextlib.suppress(BeeyardError):
+                if isinstance(error, KeyboardInterrupt) and not detach:
+                    down(paths, Down())
+                else:
+                    serving.undo(paths)
+        raise
     if started and not detach:
         from beeyard.entrypoints.cli import foreground
 

@@ -34,6 +34,7 @@ _CREDENTIALS = struct.Struct("3i")
 def application(master: Master) -> web.Application:
     """The HTTP face of one master."""
     app = web.Application(client_max_size=LARGEST, middlewares=[_errors])
+    begun: set[asyncio.Future[Any]] = set()
 
     async def serve(request: web.Request) -> web.StreamResponse:
         operation = OPERATIONS.get(request.match_info["name"])
@@ -42,8 +43,13 @@ def application(master: Master) -> web.Application:
         asked = _decoded(operation, await request.read())
         if operation.streams:
             return await _stream(master, operation, asked, request)
-        reply = await cast(Handler, operation.handle)(master, asked, _caller(request))
-        return _json(reply)
+        handling = asyncio.ensure_future(cast(Handler, operation.handle)(master, asked, _caller(request)))
+        if not operation.changes:
+            return _json(await handling)
+        # What was begun is finished, also when whoever asked for it has left.
+        begun.add(handling)
+        handling.add_done_callback(begun.discard)
+        return _json(await asyncio.shield(handling))
 
     app.router.add_post("/v1/operations/{name}", serve)
     return app
@@ -65,6 +71,8 @@ async def serving(master: Master, path: str) -> AsyncIterator[None]:
         yield
     finally:
         await runner.cleanup()
+        with suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 @web.middleware

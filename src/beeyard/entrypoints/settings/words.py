@@ -63,7 +63,7 @@ def parsed(parse: Callable[[str], Any], expected: str) -> Read:
             except _TooMuch as error:
                 context.report.wrong(node, str(error))
                 return FAILED
-            except (ValueError, OverflowError):
+            except ValueError:
                 pass
         context.report.wrong(node, expected)
         return FAILED

@@ -68,6 +68,7 @@ def test_files_that_are_no_text(errors: Errors) -> None:
 def test_a_byte_order_mark_is_no_text(load: Load) -> None:
     """Editors on Windows write it."""
     assert load(b"\xef\xbb\xbf" + SHELL.encode()) == load(SHELL)
+    assert load(b"\xef\xbb\xbfworkers = []", "beeyard.toml").workers == []
 
 
 @pytest.mark.parametrize("name", ["beeyard-test.yaml", "workers-test.yaml", "beeyard-test.toml"])

@@ -22,7 +22,7 @@ ONE = "endpoints: {web: {protocol: http, port: 80}, db: {port: 5432}}\n"
         ("{tcp: 5432}", ProbeSpec("tcp", "5432")),
         ("{tcp: 'db.example.org:5432'}", ProbeSpec("tcp", "db.example.org:5432")),
         ("{tcp: '[::1]:5432'}", ProbeSpec("tcp", "[::1]:5432")),
-        ("{exec: [test, -d, /]}", replace(OLDER, means="exec", command=("test", "-d", "/"))),
+        ("{exec: [test, -d, /]}", ProbeSpec("exec", command=("test", "-d", "/"))),
         ("{exec: \"test -d '/a b'\"}", ProbeSpec("exec", command=("test", "-d", "/a b"))),
         ("{process: true}", ProbeSpec("process")),
         ("{process: true, period: 500ms, timeout: 2s, initial_delay: 0, failures: 9, successes: 2}",
@@ -92,7 +92,8 @@ OLDER = ProbeSpec("process", period=Duration(30), timeout=Duration(5), failures=
         ("{type: http, http: {url: 'http://x/', method: HEAD, headers: {A: b}}}",
          replace(OLDER, means="http", target="http://x/", method="HEAD", headers={"A": "b"})),
         ("{type: tcp, tcp: {address: x, port: 1}}", replace(OLDER, means="tcp", target="x:1")),
-        ("{type: exec, exec: {command: test, args: [-d, /]}}", ProbeSpec("exec", command=("test", "-d", "/"))),
+        ("{type: exec, exec: {command: test, args: [-d, /]}}",
+         replace(OLDER, means="exec", command=("test", "-d", "/"))),
         ("{type: process, run_options: {interval: 1s, timeout: 2s, initial_delay: 3s, retries: 0}}",
          ProbeSpec("process", period=Duration(1), timeout=Duration(2), initial_delay=Duration(3), failures=1)),
     ],
@@ -113,8 +114,7 @@ def test_a_disabled_health_check_is_none(one: One) -> None:
         ("{interval: 1s}", ".endpoint: found nothing, expected a path such as /health, or a URL"),
         ("{type: tcp}", ".tcp: found nothing, expected what a check of type tcp asks"),
         ("{type: grpc, grpc: {}}", ".grpc: found 'grpc', not supported by this version yet, expected no such key "
-         "(needs grpc "
-         "probes: remove it)"),
+         "(needs grpc probes: remove it)"),
         ("x", ": found 'x', expected a mapping"),
     ],
 )  # fmt: skip

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from beeyard.domain.spec import Endpoint, LogSpec
+from beeyard.domain.values import Memory
 from tests.unit.entrypoints.settings.conftest import SHELL, Errors, Load, One
 
 
@@ -28,7 +29,7 @@ def test_defaults_meet_the_worker_key_by_key(load: Load) -> None:
         "global: {process_defaults: {logs: {max_size: 1MB, max_files: 1}, enabled: false}}\n"
         "defaults: {logs: {max_files: 2}, execution: {nice: 3}}\n" + SHELL + "  logs: {max_files: 9}\n"
     ).workers[0]
-    assert (spec.logs, spec.enabled, spec.run["nice"]) == (LogSpec(1024**2, 9), False, 3)
+    assert (spec.logs, spec.enabled, spec.run["nice"]) == (LogSpec(Memory(1024**2), 9), False, 3)
 
 
 def test_a_problem_in_defaults_is_told_once_where_it_stands(errors: Errors) -> None:
@@ -150,6 +151,11 @@ def test_a_circle_is_named_once(errors: Errors) -> None:
 def test_files_without_workers_in_the_right_shape(errors: Errors, text: str, error: str) -> None:
     """Empty ones, lists, words."""
     assert errors(text) == [error]
+
+
+def test_a_file_may_be_wide_if_not_deep(load: Load) -> None:
+    """Levels are counted, not lists."""
+    assert len(load("workers:\n" + "".join(worker(f"w{number}") for number in range(99))).workers) == 99
 
 
 def test_no_workers_at_all_is_fine(load: Load) -> None:

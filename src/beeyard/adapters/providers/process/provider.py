@@ -131,13 +131,17 @@ class ProcessProvider:
     # --- ending -----------------------------------------------------------------------------------------------------
 
     async def terminate(self, worker: str, attempt: int, step: StopStep, number: int) -> None:
-        await self._launcher.wait_connected()
-        order = {"worker": worker, "attempt": attempt, "signal": step.signal, "number": number}
-        self._launcher.send({"type": "signal", **order})
+        await self._insist("signal", worker=worker, attempt=attempt, signal=step.signal, number=number)
 
     async def kill(self, worker: str, attempt: int) -> None:
-        await self._launcher.wait_connected()
-        self._launcher.send({"type": "kill", "worker": worker, "attempt": attempt})
+        await self._insist("kill", worker=worker, attempt=attempt)
+
+    async def _insist(self, kind: str, **fields: Any) -> None:
+        """Until a launcher has answered: one that died before may not have heard. Only for what may be said twice."""
+        while True:
+            with contextlib.suppress(Unavailable):
+                await self._launcher.request(kind, **fields)
+                return
 
     async def destroy(self, worker: str, attempt: int) -> None:
         self._launcher.send({"type": "forget", "worker": worker, "attempt": attempt})
@@ -157,9 +161,10 @@ class ProcessProvider:
         return Sight("missing")
 
     async def list_owned(self) -> list[Owned]:
+        reports = (await self._launcher.request("table"))["attempts"]
         hello = self._launcher.hello
         owned = []
-        for report in (await self._launcher.request("table"))["attempts"]:
+        for report in reports:
             state = {key: report[key] for key in ("pid", "start")}
             state |= {"boot": hello["boot"], "namespace": hello["namespace"]}
             handle = Handle(self.name, HANDLE_VERSION, state)

@@ -1,0 +1,75 @@
+"""A child born ahead of its time: it waits, in a cgroup of its own, to be told what to become.
+
+A fork costs milliseconds, more the more workers there are; what is forked already only has to exec. So the restart of
+one worker does not wait for the fork: it takes the spare, and the next spare is forked when nothing else is to do.
+"""
+
+import marshal
+import os
+import signal
+from typing import Any
+
+from beeyard.launcher.kernel import fork_into
+from beeyard.launcher.spawn import Order, Spawner, SpawnFailed
+from beeyard.launcher.trees import Tree
+
+
+class Spare:
+    """One such child. It ends by itself when the launcher does, because nobody holds the other end of its pipe then."""
+
+    def __init__(self, tree: Tree, spawner: Spawner) -> None:
+        self.tree = tree
+        orders, self._orders = os.pipe2(os.O_CLOEXEC)
+        self._report, report = os.pipe2(os.O_CLOEXEC)
+        door = tree.door()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self.pid = fork_into(door)
+            if self.pid == 0:
+                os.close(self._orders)
+                os.close(self._report)
+                self._wait(orders, report, spawner)
+        except OSError:
+            self.discard()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(orders)
+            os.close(report)
+            if door is not None:
+                os.close(door)
+
+    def become(self, order: Order, out: int, err: int) -> int:
+        """Turn it into this program; returns its pid. Raises SpawnFailed; either way it is spent."""
+        own = f"/proc/{os.getpid()}/fd"
+        fields: tuple[Any, ...] = tuple(order)
+        data = marshal.dumps((fields, f"{own}/{out}", f"{own}/{err}"))
+        try:
+            with open(self._orders, "wb") as orders:
+                orders.write(data)
+            with open(self._report, "rb") as report:
+                failure = report.read().decode("utf-8", "replace")
+        except BrokenPipeError:
+            failure = "the process kept ready for it was killed"
+        if failure:
+            os.waitpid(self.pid, 0)
+            raise SpawnFailed(failure)
+        return self.pid
+
+    def discard(self) -> None:
+        """It is not needed, or gone."""
+        for fd in (self._orders, self._report):
+            os.close(fd)
+        self.tree.remove()
+
+    def _wait(self, orders: int, report: int, spawner: Spawner) -> None:
+        try:
+            spawner.leave_home()
+            data = b""
+            while more := os.read(orders, 65536):
+                data += more
+            if data:
+                fields, out, err = marshal.loads(data)
+                spawner.become(Order(*fields), out, err, report)
+        finally:
+            os._exit(0)

@@ -1,0 +1,74 @@
+"""The master inside a program of one's own, by the names that the public face gives."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+import beeyard
+from beeyard.domain.values import WorkerId
+from tests.yard import Yard, eventually
+
+
+def sleeper(name: str = "nap") -> beeyard.WorkerSpec:
+    """A worker that does nothing for long."""
+    return beeyard.WorkerSpec(
+        id=WorkerId(name), provider="process", run={"executable_path": "/bin/sleep", "args": ["1000"]}
+    )
+
+
+async def pid_of(master: beeyard.Master, name: str = "nap") -> int:
+    """The worker's process, once it runs."""
+    view = master.get_worker_state_with_diagnostics
+    assert await master.until(lambda: view(name).state == "running", 15)
+    pid = view(name).pid
+    assert pid is not None
+    return pid
+
+
+async def test_an_embedded_master_does_what_the_daemon_does(tmp_path: Path) -> None:
+    """Add, stop, start, restart, look, remove; at the end nothing is left."""
+    async with beeyard.Master.open(str(tmp_path)) as master:
+        await master.add_worker(sleeper())
+        first = await pid_of(master)
+        await master.restart_worker("nap")
+        assert await master.until(lambda: master.get_worker_state_with_diagnostics("nap").attempt == 2, 15)
+        assert await pid_of(master) != first
+        await master.stop_worker("nap")
+        assert await master.until(lambda: master.get_worker_state_with_diagnostics("nap").state == "stopped", 15)
+        await master.start_worker("nap")
+        last = await pid_of(master)
+        with pytest.raises(beeyard.BeeyardError, match="it is running"):
+            await master.remove_worker("nap")
+        assert [view.id for view in master.get_all_worker_states_with_diagnostics()] == ["nap"]
+    yard = Yard(tmp_path)
+    eventually(lambda: yard.marked() == [] and not os.path.exists(f"/proc/{last}"), "all ended")
+
+
+async def test_what_keeps_running_is_taken_over(tmp_path: Path) -> None:
+    """keep_running leaves the process; the next to open the folder finds the very same."""
+    try:
+        async with beeyard.Master.open(str(tmp_path), keep_running=True) as master:
+            await master.add_worker(sleeper())
+            pid = await pid_of(master)
+        async with beeyard.Master.open(str(tmp_path)) as master:
+            assert await pid_of(master) == pid
+    finally:
+        Yard(tmp_path).end()
+
+
+async def test_a_second_master_is_refused(tmp_path: Path) -> None:
+    """One state folder, one master."""
+    async with beeyard.Master.open(str(tmp_path)):
+        with pytest.raises(beeyard.BeeyardError, match="another master"):
+            async with beeyard.Master.open(str(tmp_path)):
+                pass
+
+
+async def test_an_error_in_the_block_is_raised_as_it_is(tmp_path: Path) -> None:
+    """No task group shows through."""
+    with pytest.raises(LookupError, match="mine"):
+        async with beeyard.Master.open(str(tmp_path)):
+            await asyncio.sleep(0)
+            raise LookupError("mine")

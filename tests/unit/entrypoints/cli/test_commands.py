@@ -1,0 +1,102 @@
+"""Commands are made from the table of operations, and every field of a request can be said."""
+
+from typing import Any
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from beeyard.application.operations import OPERATIONS
+from beeyard.application.operations.base import Operation
+from beeyard.entrypoints.cli.commands import COMMANDS, made
+from beeyard.entrypoints.cli.main import cli
+from beeyard.entrypoints.cli.parameters import HELP, Duration, parameters
+
+FACES = {"apply": "up"}
+FROM_FILES = {"specs", "origin"}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_has_a_command_with_help(name: str) -> None:
+    """Its help is the operation's own summary."""
+    result = CliRunner().invoke(cli, [FACES.get(name, name), "-h"])
+    assert result.exit_code == 0
+    assert OPERATIONS[name].summary.split()[0] in result.output
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_field_of_a_request_can_be_said(name: str) -> None:
+    """Those that come out of a worker file aside."""
+    known = {parameter.name for parameter in COMMANDS[FACES.get(name, name)].params}
+    fields = {field.name for field in msgspec.structs.fields(OPERATIONS[name].request)}
+    assert fields - FROM_FILES <= known
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_explained(name: str) -> None:
+    """A table that lacks a new field is found here."""
+    silent = [p.name for p in COMMANDS[name].params if isinstance(p, click.Option) and not (p.help or p.hidden)]
+    assert silent == []
+
+
+def test_every_explanation_is_of_a_field() -> None:
+    """None is left over from a field that is gone."""
+    fields = {field.name for o in OPERATIONS.values() for field in msgspec.structs.fields(o.request)}
+    assert set(HELP) <= fields
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "config"])
+def test_every_command_knows_json(name: str) -> None:
+    """And the state folder, wherever it is said."""
+    assert {"as_json", "state_dir"} <= {parameter.name for parameter in COMMANDS[name].params}
+
+
+class Odd(msgspec.Struct):
+    """A request of kinds that no operation has yet."""
+
+    worker: str
+    count: int
+    deep_look: bool = True
+    words: list[str] = []
+    name: str | None = None
+
+
+def test_a_new_operation_has_a_command_at_once() -> None:
+    """With its fields as options, required where they have no default."""
+    seen: dict[str, Any] = {}
+
+    async def odd(master: Any, request: Odd, caller: Any) -> None:
+        """Look oddly."""
+
+    command = made(Operation("odd", Odd, None, odd))
+    command.callback = lambda **given: seen.update(given)
+    args = ["web", "--count", "3", "--no-deep-look", "--words", "a", "--words", "b"]
+    result = CliRunner().invoke(command, args)
+    assert result.output == ""
+    assert seen == {
+        "worker": "web", "count": 3, "deep_look": False, "words": ("a", "b"), "name": None, "as_json": False
+    }  # fmt: skip
+    assert CliRunner().invoke(command, ["web"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30.0), ("1h30m", 5400.0), ("250ms", 0.25), ("10", 10.0), ("0", 0.0), ("1.5", 1.5)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    """With a unit, or in seconds."""
+    assert Duration().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1s", "1y", "nan", "inf", "1e9", "9" * 400])
+def test_no_durations(text: str) -> None:
+    """Refused with the form that was expected."""
+    with pytest.raises(click.BadParameter, match="is not a duration such as 250ms, 30s, 5m, 1h or 1h30m"):
+        Duration().convert(text, None, None)
+
+
+def test_defaults_are_those_of_the_request() -> None:
+    """Said once, in the operation."""
+    request = OPERATIONS["logs"].request
+    context = click.Command("logs", params=parameters(request)).make_context("logs", [])
+    assert request(**{**context.params, "workers": []}) == request()

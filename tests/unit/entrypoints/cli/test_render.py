@@ -1,0 +1,270 @@
+"""What people read, word by word."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from beeyard.application.operations.info import InfoView
+from beeyard.application.operations.why import WhyView
+from beeyard.application.views import WorkerView
+from beeyard.domain.errors import Invalid, NotFound, Problem
+from beeyard.domain.messages import Exit, Usage
+from beeyard.domain.plan import Plan
+from beeyard.domain.worker import Cause, Death
+from beeyard.entrypoints.cli import render
+from beeyard.entrypoints.cli.screen import printable
+from beeyard.entrypoints.cli.why import Why
+from beeyard.ports.store import StoryEntry
+
+Make = Callable[..., WorkerView]
+NOON = 1_700_049_600.0  # 2023-11-15 12:00:00 UTC
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def crowd(worker: Make) -> list[WorkerView]:
+    """One of each kind."""
+    return [
+        worker("web.1", health="healthy", endpoints={"http": "http://127.0.0.1:8080"}),
+        worker("db", ready=False, health="degraded", uptime=0.5, note="not ready: refused"),
+        worker(
+            "job",
+            state="backoff",
+            ready=False,
+            pid=None,
+            uptime=None,
+            restarts=2,
+            exit="exit code 3",
+            note="restart in 4s (3 of 5 within 5m)",
+        ),
+    ]
+
+
+def test_ps_is_aligned_columns(worker: Make) -> None:
+    """Without a terminal nothing is cut."""
+    assert render.workers(crowd(worker)) == (
+        "NAME   STATE    READY  HEALTH    PID   UPTIME  RESTARTS  ENDPOINT               NOTE\n"
+        "web.1  running  yes    healthy   4711  1h 2m   0         http://127.0.0.1:8080\n"
+        "db     running  no     degraded  4711  500ms   0         -                      not ready: refused\n"
+        "job    backoff  no     -         -     -       2         -                      "
+        "exit code 3; restart in 4s (3 of 5 within 5m)"
+    )
+
+
+def test_ps_on_a_narrow_terminal_leaves_out_what_matters_least(worker: Make) -> None:
+    """Names, states and notes stay; nothing passes the edge."""
+    assert render.workers(crowd(worker), 44) == (
+        "NAME   STATE    READY  NOTE\n"
+        "web.1  running  yes\n"
+        "db     running  no     not ready: refused\n"
+        "job    backoff  no     exit code 3; restart…"
+    )
+
+
+@pytest.mark.parametrize("limit", [1, 8, 20, 60, 80, 200])
+def test_ps_never_passes_the_edge(worker: Make, limit: int) -> None:
+    """However narrow."""
+    assert max(map(len, render.workers(crowd(worker), limit).splitlines())) <= limit
+
+
+def test_colours_change_nothing_but_colours(worker: Make) -> None:
+    """The text is the same without them."""
+    import re
+
+    coloured = render.workers(crowd(worker), colour=True)
+    bare = [line.rstrip() for line in re.sub(r"\x1b\[[0-9]*m", "", coloured).splitlines()]
+    assert bare == render.workers(crowd(worker)).splitlines()
+    assert "\x1b[33mbackoff\x1b[0m" in coloured
+
+
+def test_a_change_is_one_line(worker: Make) -> None:
+    """For logs and pipes."""
+    lines = [render.change(view) for view in crowd(worker)]
+    assert lines == [
+        "web.1: running, ready (pid 4711)",
+        "db: running, not ready yet (pid 4711): not ready: refused",
+        "job: backoff: exit code 3; restart in 4s (3 of 5 within 5m)",
+    ]
+
+
+def test_a_plan_is_one_line_a_kind() -> None:
+    """Kinds without workers are left out."""
+    plan = Plan(add=("a", "b"), restart=("c",), keep=("d",))
+    assert render.plan(plan) == "add:       a, b\nrestart:   c\nunchanged: d"
+
+
+def test_addresses_are_of_ready_workers(worker: Make) -> None:
+    """Nobody is sent to one that does not answer yet."""
+    views = [
+        worker("web", endpoints={"http": "http://127.0.0.1:1", "admin": "tcp://127.0.0.1:2"}),
+        worker("late", ready=False, endpoints={"http": "http://127.0.0.1:3"}),
+    ]
+    assert render.addresses(views) == "web http   http://127.0.0.1:1\nweb admin  tcp://127.0.0.1:2"
+
+
+def test_info_is_one_line_a_fact() -> None:
+    """What is amiss stands there in words."""
+    view = InfoView(
+        version="1.0",
+        host="box",
+        master_pid=10,
+        launcher_pid=None,
+        pump_pid=12,
+        state_dir="/s",
+        socket="/s/run/master.sock",
+        url=None,
+        workers=3,
+        store="disk full",
+        capabilities={"process": {"whole_tree_kill": "cgroup", "user_switching": False, "exact_exits": True}},
+        orphans=["x (pid 7)"],
+    )
+    assert render.info(view) == (
+        "version    1.0\n"
+        "host       box\n"
+        "state      /s\n"
+        "socket     /s/run/master.sock\n"
+        "url        none: the socket only\n"
+        "master     pid 10\n"
+        "launcher   not connected\n"
+        "log pump   pid 12\n"
+        "workers    3\n"
+        "store      disk full\n"
+        "process    whole tree kill cgroup, user switching no, exact exits yes\n"
+        "orphans    x (pid 7)"
+    )
+
+
+def test_an_error_has_a_hint_of_its_own() -> None:
+    """Two lines, for people and for grep."""
+    error = NotFound("no_such_worker", "there is no worker {name}", name="webb", hint="did you mean web?")
+    assert render.error(error) == "error: there is no worker webb\nhint: did you mean web?"
+
+
+def test_every_problem_of_a_file_has_its_line() -> None:
+    """As compilers print them, so that editors jump there."""
+    problems = [
+        Problem("workers[0].id", "'a b'", "a name", "f.yaml", 2),
+        Problem("x", "'y'", "z", "f.yaml", 9, "try q"),
+    ]
+    assert render.error(Invalid("config_invalid", "2 problems in f.yaml", problems=problems)) == (
+        "f.yaml:2: workers[0].id: found 'a b', expected a name\n"
+        "f.yaml:9: x: found 'y', expected z (try q)\n"
+        "error: 2 problems in f.yaml"
+    )
+
+
+def test_problems_that_are_the_text_are_not_said_twice() -> None:
+    """As the master sends them."""
+    problem = Problem("web.user", "'bob'", "root")
+    text = render.error(Invalid("spec_invalid", str(problem), problems=[problem]))
+    assert text == "web.user: found 'bob', expected root\nerror: 1 problem; nothing was changed"
+
+
+def test_control_characters_are_made_visible() -> None:
+    """A worker's last line must not clear the screen of who reads it."""
+    assert printable("a\x1b[2Jb\rc\td€") == "a\\x1b[2Jb\\rc\td€"
+
+
+def death(attempt: int, at: float, **changes: object) -> Death:
+    """An end by exit code 3."""
+    fields: dict[str, object] = {
+        "cause": Cause("exit", "exit code 3"),
+        "exit": Exit(code=3, leftovers=2, usage=Usage(cpu=1.25, max_rss=12 * 1024**2)),
+        "uptime": 61.0,
+        "was_ready": True,
+        "decision": "restart in 4s (3 of 5 within 5m)",
+        "pid": 4711,
+        "lines": ("Traceback:", "\x1b[31mboom"),
+    }
+    return Death(attempt=attempt, at=at, **{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_why_answers_on_one_screen(worker: Make) -> None:
+    """What it is, how it died, what was decided, how it came so far."""
+    view = WhyView(
+        crowd(worker)[2],
+        [
+            death(3, NOON - 14),
+            death(2, NOON - 90_000, cause=Cause("signal", "SIGSEGV (core dumped)"), exit=Exit(signal=11, core=True)),
+        ],
+        [
+            StoryEntry("job", NOON - 80, "stopped", "preparing", "up asked", 2, "root"),
+            StoryEntry("job", NOON - 14, "running", "backoff", "ended: exit code 3", 3),
+        ],
+    )
+    view.worker = worker(
+        "job",
+        state="backoff",
+        ready=False,
+        pid=None,
+        uptime=None,
+        attempt=3,
+        restarts=1,
+        retry_in=3.24,
+        exit="exit code 3",
+        note="restart in 4s (3 of 5 within 5m)",
+    )
+    assert Why(view, NOON).text() == (
+        "job is backoff, next start in 3.2s\n"
+        "  because   exit code 3; restart in 4s (3 of 5 within 5m)\n"
+        "  wanted    up, by /etc/app/beeyard.yaml\n"
+        "  attempt   3, 1 restart\n"
+        "\n"
+        "Last death: attempt 3, 2023-11-15 11:59:46 (14s ago)\n"
+        "  cause     it ended by itself: exit code 3\n"
+        "  lived     pid 4711, 1m 1s, was ready\n"
+        "  used      1.2s of CPU, at most 12 MB of memory\n"
+        "  left over 2 processes of its tree, killed\n"
+        "  decision  restart in 4s (3 of 5 within 5m)\n"
+        "  last lines\n"
+        "  | Traceback:\n"
+        "  | \\x1b[31mboom\n"
+        "\n"
+        "Before that\n"
+        "  2023-11-14 11:00:00  attempt 2  SIGSEGV (core dumped), not sent by Beeyard, after 1m 1s\n"
+        "\n"
+        "Story\n"
+        "  11:58:40  stopped → preparing  up asked by root\n"
+        "  11:59:46  running → backoff    ended: exit code 3"
+    )
+
+
+def test_why_of_one_that_never_ended(worker: Make) -> None:
+    """There is nothing to explain, and it says so."""
+    text = Why(WhyView(worker("web", endpoints={"http": "http://127.0.0.1:1"}), [], []), NOON).text()
+    assert text == (
+        "web is running, ready\n"
+        "  process   pid 4711, up 1h 2m\n"
+        "  wanted    up, by /etc/app/beeyard.yaml\n"
+        "  attempt   1, 0 restarts\n"
+        "  http      http://127.0.0.1:1\n"
+        "\n"
+        "It has not ended since it is here."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "words"),
+    [
+        ("launch", "no such file", "it could not be started: no such file"),
+        ("probe", "liveness probe failed: refused", "ended by Beeyard: liveness probe failed: refused"),
+        ("operator", "", "stopped because someone asked"),
+        ("respec", "", "stopped because its spec changed"),
+        ("oom", "killed by the kernel: out of memory", "killed by the kernel: out of memory"),
+        ("host", "the host restarted", "the host restarted"),
+        ("unknown", "end unknown", "end unknown"),
+    ],
+)
+def test_every_cause_has_words(worker: Make, kind: str, detail: str, words: str) -> None:
+    """In the place where the eye looks first."""
+    view = WhyView(worker("w"), [death(1, NOON, cause=Cause(kind, detail))], [])  # type: ignore[arg-type]
+    assert f"\n  cause     {words}\n" in Why(view, NOON).text()
