@@ -125,7 +125,7 @@ class Yard:
             seen = kernel.stat(pid)
             if seen is not None and seen.state not in "ZX" and seen.session == pid:
                 mark = kernel.environment(pid).get(MARK.encode(), b"")
-                if mark.startswith(prefix):
+                if mark.startswith(prefix) and not mark.endswith(b"/command"):
                     found.append(pid)
         return found
 
@@ -175,6 +175,8 @@ class Yard:
                 os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
             os.waitpid(getattr(self, "child", -1), os.WNOHANG)
+        with contextlib.suppress(OSError):
+            self.paths.clear()
 
     def _locks(self) -> tuple[str, str, str]:
         return self.paths.launcher_lock, self.paths.master_lock, self.paths.pump_lock

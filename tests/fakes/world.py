@@ -101,7 +101,7 @@ class Leash:
         self.cut = False
 
     def __getattr__(self, name: str) -> Any:
-        return _nowhere if self.cut and name != "close" else getattr(self._thing, name)
+        return _nowhere if self.cut and name not in ("close", "events") else getattr(self._thing, name)
 
 
 async def _nowhere(*args: object, **kwargs: object) -> None:
@@ -127,4 +127,5 @@ class Mortal:
             leash.cut = True
         self._life.cancel()
         await asyncio.wait({self._life})
-        assert self._life.cancelled(), self._life.exception()
+        if not self._life.cancelled() and (error := self._life.exception()) is not None:
+            raise error

@@ -44,7 +44,11 @@ log = logging.getLogger("beeyard")
 
 
 class Effects:
-    """Runs effects for one master. `post(worker, event)` brings events back; `bury(worker, death)` keeps a record."""
+    """Runs effects for one master. `post(worker, event)` brings events back; `bury(worker, death)` keeps a record.
+
+    `spawn` runs what takes time, and logs what goes wrong in it: most orders have no answer, and what comes of them is
+    seen as an exit, or by the next timer.
+    """
 
     def __init__(
         self,
@@ -79,12 +83,12 @@ class Effects:
             case Launch(attempt=attempt):
                 self._spawn(self._launch(worker, attempt, provider))
             case Terminate(attempt=attempt, step=step, number=number):
-                self._spawn(self._try(provider.terminate(worker.id, attempt, step, number)))
+                self._spawn(provider.terminate(worker.id, attempt, step, number))
             case Kill(attempt=attempt):
-                self._spawn(self._try(provider.kill(worker.id, attempt)))
+                self._spawn(provider.kill(worker.id, attempt))
             case Destroy(attempt=attempt):
                 self._host.publish(worker.id, None, {})
-                self._spawn(self._try(provider.destroy(worker.id, attempt)))
+                self._spawn(provider.destroy(worker.id, attempt))
             case SetTimer(timer=timer, at=at, serial=serial):
                 self._cancel(supervisor)
                 fired = Fired(timer, serial)
@@ -157,13 +161,6 @@ class Effects:
         lines = await self._logs.tail(worker, LAST_LINES, since=death.at - death.uptime - 0.1)
         if lines:
             self._bury(worker, replace(death, lines=tuple(line.text for line in lines)))
-
-    async def _try(self, order: Coroutine[Any, Any, None]) -> None:
-        """Orders that have no answer: what comes of them is seen as an exit, or by the next timer."""
-        try:
-            await order
-        except BeeyardError as error:
-            log.warning("%s", error)
 
     async def _sleep(self, seconds: float) -> None:
         over = asyncio.Event()

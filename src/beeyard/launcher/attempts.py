@@ -7,6 +7,7 @@ is left. What a predecessor started is found again by `survey`.
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from signal import SIGKILL
 from typing import Any
@@ -74,7 +75,6 @@ class Attempts:
         self._by_pid: dict[int, Attempt] = {}
         self._pipes: dict[str, tuple[int, int]] = {}
         self._spare: Spare | None = None
-        self._spares = 0
         self._base = {k: v for k, v in os.environ.items() if not k.startswith("BEEYARD_")}
         self.on_exit: Callable[[dict[str, Any]], None] = lambda report: None
         self.many: Callable[[], bool] = lambda: False
@@ -124,9 +124,9 @@ class Attempts:
     def _make_spare(self) -> None:
         """When there is time for it. Without cgroups there is no use: posix_spawn is faster than any fork."""
         if self._spare is None and self._forest.slow_to_enter:
-            self._spares += 1
+            # A name nobody had: the attempt that it becomes keeps it, over the lives of several launchers.
             with contextlib.suppress(OSError):
-                self._spare = Spare(self._forest.plant(f"spare-{os.getpid()}", self._spares), self._spawner)
+                self._spare = Spare(self._forest.plant("spare", time.monotonic_ns()), self._spawner)
 
     def close(self) -> None:
         """Keep nothing ready any more."""
@@ -140,7 +140,9 @@ class Attempts:
         """Start a command beside an attempt, in its tree, with its environment. Raises SpawnFailed. Returns the pid."""
         worker, number = message["worker"], message["attempt"]
         known = self._get(worker, number)
-        order = Order.of(message, self._environment(worker, number, message))
+        environment = self._environment(worker, number, message)
+        environment[MARK] += "/command"  # Nobody may take it for the attempt itself.
+        order = Order.of(message, environment)
         tree = known.tree if known is not None and known.exit is None else None
         return self._spawner.spawn(order, out, out, tree, many=False)
 
@@ -355,6 +357,7 @@ class Attempts:
             if row["ended"] is None:
                 if self.adopt(worker, number, identity) is None:
                     self._leader_ended(self._add(worker, number, identity, tree), kernel.ending(None))
+                self._table[worker][number].asked = row["asked"]
                 continue
             attempt = self._add(worker, number, identity, tree)
             attempt.asked = row["asked"]

@@ -110,7 +110,11 @@ def open_process(identity: Identity) -> int | None:
 
 
 def signal_group(fd: int, identity: Identity, signo: int) -> None:
-    """Signal the process group that a process leads, which is not our child. OSError when it is gone."""
+    """Signal a process that is not our child, and the group if it leads one. OSError when it is gone."""
+    seen = stat(identity.pid)
+    if seen is None or seen.group != identity.pid:
+        signal.pidfd_send_signal(fd, signo)
+        return
     try:
         signal.pidfd_send_signal(fd, signo, None, PIDFD_SIGNAL_PROCESS_GROUP)
     except OSError as error:

@@ -153,8 +153,11 @@ class Spawner:
         try:
             pid = fork_into(door)
             if pid == 0:
-                self.leave_home()
-                self.become(order, f"/proc/self/fd/{out}", f"/proc/self/fd/{err}", answer)
+                try:
+                    self.leave_home()
+                    self.become(order, f"/proc/self/fd/{out}", f"/proc/self/fd/{err}", answer)
+                finally:
+                    os._exit(127)  # Nothing may return from here into the launcher's own code.
         except OSError:
             os.close(report)
             os.close(answer)
@@ -209,7 +212,7 @@ class Spawner:
                 os.chdir(order.folder)
             doing = ""
             os.execve(order.argv[0], order.argv, dict(order.environment))
-        except BaseException as error:  # Nothing may return from here into the launcher's own code.
+        except BaseException as error:
             text = f"{doing}: {error}" if doing else _why(order.argv[0], error)
             os.write(answer, text.encode("utf-8", "replace")[:4000] or b"?")
         os._exit(127)

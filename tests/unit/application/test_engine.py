@@ -539,7 +539,7 @@ class Storm:
 
 
 @pytest.mark.usefixtures("impatient")
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ACTS, max_size=30))
 def test_once_the_store_is_well_again_it_holds_what_memory_holds(acts: list[Act]) -> None:
     """After any storm: the same workers at the same revisions, the newest death of each, and the boot."""

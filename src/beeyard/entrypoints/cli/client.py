@@ -114,7 +114,10 @@ class Client:
             return Unavailable("no_master", text, state=self.paths.state, hint=command(self.paths, "up"))
         if (word := last_word(self.paths)) is not None:
             return word
-        who = f"the launcher (pid {left['launcher']})" if "launcher" in left else "its launcher"
+        if "launcher" not in left:
+            text = "the master of {state} does not answer, and no launcher is there to start it again"
+            return Unavailable("master_away", text, state=self.paths.state, hint=command(self.paths, "up"))
+        who = f"the launcher (pid {left['launcher']})"
         return Unavailable(
             "master_away",
             "the master of {state} does not answer; {who} is starting it again",

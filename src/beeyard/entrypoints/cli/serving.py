@@ -162,6 +162,13 @@ def await_end(paths: Paths) -> None:
 def unserved(paths: Paths, error: BeeyardError) -> BeeyardError:
     """Why a master that its launcher can't bring back can't be ended either, and how to go on."""
     launcher = holder(paths.launcher_lock)
+    if launcher is None:
+        return Unavailable(
+            "launcher_ended",
+            "neither launcher nor master of {state} is there; workers may still run",
+            state=paths.state,
+            hint=f"{command(paths, 'up')} takes them over, then {command(paths, 'down')}",
+        )
     return Unavailable(
         "master_broken",
         "workers run, and the master that would stop them does not start: {reason}",
