@@ -144,7 +144,9 @@ async def test_user_and_groups_are_switched(on: ProcessBench) -> None:
     nobody = pwd.getpwnam("nobody")
     other = next(entry for entry in grp.getgrall() if entry.gr_gid not in (0, nobody.pw_gid))
     script = "echo up > /dev/stdout; echo oh > /dev/stderr; exec sleep 1000"
-    for number, asked in enumerate(({"user": "nobody"}, {"user": "nobody", "group": other.gr_name}, {"user": "nobody"})):
+    for number, asked in enumerate(
+        ({"user": "nobody"}, {"user": "nobody", "group": other.gr_name}, {"user": "nobody"})
+    ):
         name = f"switched{number}"
         handle = await on.ready(on.spec(script, name, nice=-3, rlimits={"nofile": [50, 60]}, **asked))
         gid = other.gr_gid if "group" in asked else nobody.pw_gid
@@ -188,7 +190,9 @@ async def test_nothing_of_the_launcher_comes_with_it(on: ProcessBench) -> None:
         assert (seen.session, seen.group) == (pid, pid)
         facts = status(pid)
         assert [mask for mask in ("SigBlk", "SigIgn") if ours(facts[mask])] == []
-    answer = await on.provider.exec(on.spec("true", "w0"), ("/bin/sh", "-c", "ls /proc/self/fd; grep Sig /proc/self/status"), 5)
+    answer = await on.provider.exec(
+        on.spec("true", "w0"), ("/bin/sh", "-c", "ls /proc/self/fd; grep Sig /proc/self/status"), 5
+    )
     lines = answer.output.split("\n")
     assert lines[:4] == ["0", "1", "2", "3"]  # 3: the folder that ls reads
     assert [line for line in lines if line.startswith(("SigBlk", "SigIgn")) and ours(line.split()[1])] == []

@@ -9,7 +9,19 @@ import pytest
 from beeyard.domain.spec import Backoff, Endpoint, ProbeRole, ProbeSpec, RestartPolicy
 from beeyard.domain.values import Duration
 from beeyard.launcher import kernel
-from tests.end_to_end.workers import AT_ONCE, LOOP, NEVER, asked, down_and_clean, fresh_yard, lines, program, python, shell, steps
+from tests.end_to_end.workers import (
+    AT_ONCE,
+    LOOP,
+    NEVER,
+    asked,
+    down_and_clean,
+    fresh_yard,
+    lines,
+    program,
+    python,
+    shell,
+    steps,
+)
 from tests.yard import Refusal, Yard, eventually, launcher_program, master_program
 
 __all__ = ["fresh_yard"]
@@ -287,7 +299,13 @@ def test_apply_changes_only_what_changed(fresh_yard: Yard) -> None:
     answer = fresh_yard.ask("apply", specs=wished, origin="test")
     assert answer["plan"] == dry["plan"]
     plan = {what: names for what, names in answer["plan"].items() if names}
-    assert plan == {"add": ["new"], "restart": ["changed"], "adjust": ["adjusted"], "remove": ["gone"], "keep": ["same"]}
+    assert plan == {
+        "add": ["new"],
+        "restart": ["changed"],
+        "adjust": ["adjusted"],
+        "remove": ["gone"],
+        "keep": ["same"],
+    }
     after = {name: row["pid"] for name, row in fresh_yard.running().items()}
     assert set(after) == {"same", "adjusted", "changed", "new", "by-hand"}
     assert {name for name in after if after[name] == before.get(name)} == {"same", "adjusted", "by-hand"}
@@ -379,7 +397,7 @@ def _lives(pid: int) -> bool:
 def test_why_tells_how_it_died(fresh_yard: Yard) -> None:
     """Cause, code or signal, last words of both streams, what was decided; newest death first."""
     script = "echo one; echo two >&2; sleep 0.01; test $BEEYARD_WORKER = coded && exit 3; kill -SEGV $$"
-    restart = RestartPolicy(policy="on-failure", backoff=Backoff(delay=Duration(0.05), max_retries=1), jitter=0.0)
+    restart = RestartPolicy(policy="on-failure", backoff=Backoff(delay=Duration(0.5), max_retries=1), jitter=0.0)
     fresh_yard.ask("add", specs=[shell("coded", script, restart), shell("shot", script, NEVER)], wait=False)
     eventually(lambda: fresh_yard.ps()["coded"]["state"] == "failed", "coded gave up")
     eventually(lambda: fresh_yard.ps()["shot"]["state"] == "stopped", "shot ended")
@@ -397,7 +415,7 @@ def test_why_tells_how_it_died(fresh_yard: Yard) -> None:
         (2, {"kind": "exit", "detail": "exit code 3"}),
         (1, {"kind": "exit", "detail": "exit code 3"}),
     ]
-    assert coded[1]["decision"] == "restart in 50ms (1 of 1 within 5m)"
+    assert coded[1]["decision"] == "restart in 500ms (1 of 1 within 5m)"
     assert coded[0]["decision"] == "1 restarts within 5m (max_retries); one trial start in 5m"
     (shot,) = told("shot", 1)
     exit = shot["exit"]

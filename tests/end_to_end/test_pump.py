@@ -389,7 +389,7 @@ def test_a_second_pump_leaves_the_first_alone(launcher: Launcher) -> None:
         [sys.executable, "-I", "-S", "-c", RUNNER, launcher.paths.state], check=False, stderr=subprocess.PIPE, text=True
     )
     assert second.returncode == 1
-    assert re.fullmatch(r"\S+Z pump: another pump holds \S+/pump.lock\n", second.stderr)
+    assert re.fullmatch(r"\S+ pump\[\d+\]: another pump holds \S+/pump.lock\n", second.stderr)
     assert launcher.ask("stats") == {"re": 7, "workers": {}}
 
 

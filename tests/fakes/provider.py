@@ -55,6 +55,10 @@ class FakeProvider:
         """The next launch of a new attempt raises this."""
         self._launch_errors.append(error)
 
+    def forgive(self) -> None:
+        """No launch fails any more."""
+        self._launch_errors.clear()
+
     def exit(self, worker: str, exit: Exit | None = None, attempt: int | None = None) -> None:
         """The attempt, by default the newest that runs, ends: with code 0, if nothing else is said."""
         ended = self.newest(worker) if attempt is None else self.attempts[worker, attempt]

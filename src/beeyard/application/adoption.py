@@ -36,11 +36,12 @@ class Adoption:
         """Load the records, find what runs, resume. Events may be listened to only after this."""
         records, supervisors = self._engine.records, self._engine.supervisors
         saved = await records.load()
-        boot = self._host.boot_id()
-        rebooted = records.facts.get("boot", boot) != boot
-        records.fact("boot", boot)
         for provider in self._providers.values():
             self._owned |= {owned.worker: owned for owned in await provider.list_owned() if owned.alive}
+        boot = self._host.boot_id()
+        # Where something of ours runs there was no reboot, whatever the record says (a database from elsewhere).
+        rebooted = records.facts.get("boot", boot) != boot and not self._owned
+        records.fact("boot", boot)
         for worker, revision in saved:
             supervisor = supervisors[worker.id] = Supervisor(worker if rebooted else self.claimed(worker), revision)
             if supervisor.worker is not worker:

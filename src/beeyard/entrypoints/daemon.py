@@ -15,7 +15,7 @@ from typing import Any
 
 from beeyard import bootstrap
 from beeyard.adapters.host.launcher import quit_launcher
-from beeyard.domain.errors import BeeyardError, Refused
+from beeyard.domain.errors import BeeyardError, Refused, Unavailable
 from beeyard.entrypoints.http.app import serving
 from beeyard.entrypoints.http.problems import to_problem
 from beeyard.launcher.locks import holder, lock
@@ -35,8 +35,16 @@ def main(state: str) -> int:
     paths = Paths(state)
     held = None
     try:
-        paths.create()
-        held = lock(paths.master_lock)
+        try:
+            paths.create()
+            held = lock(paths.master_lock)
+        except OSError as error:
+            raise Unavailable(
+                "state_unwritable",
+                "the state folder {path} can't be used: {reason}",
+                path=error.filename or paths.state,
+                reason=error.strerror,
+            ) from None
         if held is None:
             pid = holder(paths.master_lock)
             raise Refused("master_running", "another master (pid {pid}) serves {state}", pid=pid, state=paths.state)

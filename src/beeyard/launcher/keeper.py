@@ -5,7 +5,6 @@ again, later and later while it keeps ending early.
 """
 
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,6 +12,7 @@ from beeyard.launcher import kernel
 from beeyard.launcher.kernel import Identity
 from beeyard.launcher.locks import holder
 from beeyard.launcher.loop import Loop, Timer
+from beeyard.launcher.voice import voice
 
 SLOWEST = 30.0
 """Seconds between two starts of a companion that never lives long."""
@@ -20,9 +20,7 @@ STEADY = 10.0
 """Seconds after which a companion's early ends are forgotten."""
 
 
-def say(text: str) -> None:
-    """One line for daemon.log."""
-    print(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} launcher[{os.getpid()}]: {text}", file=sys.stderr, flush=True)
+say = voice("launcher")
 
 
 class Companion:

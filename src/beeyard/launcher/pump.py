@@ -33,6 +33,7 @@ from beeyard.launcher.protocol import VERSION, Message
 from beeyard.launcher.pump_clients import Client, Clients
 from beeyard.launcher.revival import IGNORED, Revival
 from beeyard.launcher.stream import RETRY_EVERY, Stream
+from beeyard.launcher.voice import voice
 
 TICK = 0.03
 """Seconds at most. A first burst beyond 64 KiB waits so long; at 20 ms, 10,000 lines a second cost a quarter more."""
@@ -57,12 +58,7 @@ PREDECESSOR = 5.0
 STREAMS = ("stdout", "stderr")
 
 
-def say(text: str) -> None:
-    """One line to the daemon's log."""
-    now = time.time()
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-    with suppress(OSError):
-        os.write(2, f"{stamp}.{int(now % 1 * 1000):03d}Z pump: {text}\n".encode("utf-8", "surrogateescape"))
+say = voice("pump")
 
 
 class Pump:

@@ -418,6 +418,7 @@ class Doom:
         await settle()
         await asyncio.gather(*self.asking)
         self.world.provider.stubborn.clear()
+        self.world.provider.forgive()
         for _ in range(12):  # The loop gets on between two moments as well.
             await self.world.clock.run(5.0)
             await settle()

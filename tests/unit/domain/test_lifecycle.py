@@ -38,7 +38,7 @@ from beeyard.domain.messages import (
     Unwatch,
     Watch,
 )
-from beeyard.domain.spec import Backoff, Endpoint, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
+from beeyard.domain.spec import Backoff, Endpoint, ProbeRole, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, SignalNumber, WorkerId
 from beeyard.domain.worker import (
     Cause,
@@ -331,6 +331,7 @@ def test_after_a_reboot_what_was_up_starts_outside_the_budget() -> None:
 # --- on every path --------------------------------------------------------------------------------------------------
 
 _specs = st.sampled_from([SPEC, PROBED, replace(SPEC, restart=replace(POLICY, policy="always"))])
+_ROLES: list[ProbeRole] = ["readiness", "liveness"]
 _exits = st.sampled_from([Exit(code=0), Exit(code=3), Exit(signal=9), Exit(note="unknown")])
 
 
@@ -416,7 +417,7 @@ class World:
                 attempt = self.alive.pop()
                 self.take(Exited(attempt, self.draw.draw(_exits)))
             case "probe":
-                role = self.draw.draw(st.sampled_from(["readiness", "liveness"]))
+                role: ProbeRole = self.draw.draw(st.sampled_from(_ROLES))
                 self.take(Probed(max(self.alive), role, self.draw.draw(st.booleans())))
             case "fire":
                 assert self.timer is not None
@@ -465,7 +466,7 @@ def test_a_master_that_wakes_up_owes_what_the_dead_one_owed(spec: WorkerSpec, da
     for _ in range(length):
         world.act()
     owed = [type(effect) for effect in resume(world.worker, at(world.now))]
-    expected: list[type] = {
+    by_phase: dict[type, list[type]] = {
         Down: [],
         Preparing: [Prepare],
         Starting: [Launch],
@@ -473,7 +474,8 @@ def test_a_master_that_wakes_up_owes_what_the_dead_one_owed(spec: WorkerSpec, da
         Stopping: [Terminate, SetTimer],
         Waiting: [SetTimer],
         Failed: [SetTimer],
-    }[type(world.worker.phase)]
+    }
+    expected = by_phase[type(world.worker.phase)]
     if isinstance(world.worker.phase, Stopping) and world.worker.phase.step > len(spec.stop):
         expected = [Kill, SetTimer]
     if isinstance(world.worker.phase, Failed) and world.worker.phase.retry_at is None:

@@ -13,6 +13,8 @@ from beeyard.launcher.locks import holder
 from beeyard.launcher.paths import Paths
 from beeyard.launcher.protocol import VERSION, BrokenPeer, Message, Unpacker, pack
 
+LARGEST_LOG = 10 * 1024**2
+"""Bytes of daemon.log at which the next launcher begins a new one; one old one is kept."""
 PATIENCE = 10.0
 """Seconds a request waits for a launcher that is being started again."""
 
@@ -31,6 +33,9 @@ def start_launcher(paths: Paths, master: Sequence[str]) -> int:
     """
     try:
         paths.create()
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.getsize(paths.daemon_log) > LARGEST_LOG:
+                os.replace(paths.daemon_log, f"{paths.daemon_log}.1")
         log = os.open(paths.daemon_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise Unavailable(

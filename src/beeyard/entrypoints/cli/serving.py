@@ -76,8 +76,9 @@ def renew(paths: Paths, info: InfoView) -> None:
     say(f"replacing version {info.version} by {version('beeyard')}; workers go on")
     if not asyncio.run(replace_launcher(paths, master_argv(paths))):
         raise Refused("not_replaced", "the launcher refused to be replaced", hint=f"see {paths.daemon_log}")
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(info.master_pid, signal.SIGTERM)
+    if holder(paths.master_lock) == info.master_pid:  # Never a pid that merely stands in an answer.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(info.master_pid, signal.SIGTERM)
     deadline = time.monotonic() + RETURN
     while (now := serves(paths)) is None or now.master_pid == info.master_pid:
         if time.monotonic() >= deadline:
