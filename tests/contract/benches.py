@@ -90,15 +90,15 @@ class ProcessBench:
 
     async def end(self) -> None:
         """Leave nothing behind, and see that nothing is."""
-        pids = self.yard.marked()
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        await until(lambda: not self.yard.marked(), "workers gone")
         launcher = self.client.pid()
         await self.leave()
-        while not await client.quit_launcher(self.paths):  # It has not seen all of them end yet.
-            await asyncio.sleep(0.005)
+        for _ in range(1000):  # What was just started shows its mark a moment later, and its end is seen later still.
+            for pid in self.yard.marked():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if await client.quit_launcher(self.paths):
+                break
+            await asyncio.sleep(0.01)
         await until(lambda: not holder(self.paths.pump_lock) and not holder(self.paths.launcher_lock), "an end")
         if launcher is not None:
             with contextlib.suppress(ChildProcessError):

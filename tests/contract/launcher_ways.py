@@ -29,7 +29,7 @@ def run(way: str, role: str, state: str, rest: list[str]) -> int:
         return pump.main(paths)
     main.MANY = 0 if way == "entered" else sys.maxsize
     if way == "marked":
-        main.forest = MarkForest
+        main.forest = MarkForest  # type: ignore[attr-defined]
     main._program = lambda role, paths: program(way, role, paths)
     return main.main(paths, rest)
 

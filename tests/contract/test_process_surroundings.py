@@ -8,13 +8,14 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from beeyard.adapters.providers.process.environment import read_env_file
 from beeyard.domain.errors import Rejected
 from beeyard.launcher import kernel
-from tests.contract.benches import BENCHES, FILES, ProcessBench, bench, until
+from tests.contract.benches import BENCHES, FILES, ProcessBench, bench
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="switches users: needs root")
 SPARES = 3
@@ -64,8 +65,11 @@ async def test_its_environment_is_files_then_section_then_ours(on: ProcessBench,
     first, second = tmp_path / "first.env", tmp_path / "second.env"
     first.write_text('# words\n\nexport A=first\nB="first and more"\nC=first\n')
     second.write_text("B='second'\n")
-    run = {"env_file": [str(first), str(second)], "environment": {"C": "section", "BEEYARD_WORKER": "lie"}}
-    handle = await on.ready(on.spec("echo up; exec sleep 1000", **run), http=8123, **{"grpc-api": 8124})
+    run: dict[str, Any] = {
+        "env_file": [str(first), str(second)],
+        "environment": {"C": "section", "BEEYARD_WORKER": "lie"},
+    }
+    handle = await on.ready(on.spec("echo up; exec sleep 1000", **run), 1, **{"http": 8123, "grpc-api": 8124})
     found = {name.decode(): value.decode() for name, value in kernel.environment(handle.state["pid"]).items()}
     assert {name: found[name] for name in "ABC"} == {"A": "first", "B": "second", "C": "section"}
     ours = {name: value for name, value in found.items() if name.startswith("BEEYARD_")}
@@ -157,7 +161,8 @@ async def test_user_and_groups_are_switched(on: ProcessBench) -> None:
         assert int(seen["CapEff"], 16) == 0
         assert os.getpriority(os.PRIO_PROCESS, handle.state["pid"]) == -3
         assert limit(handle.state["pid"], "Max open files") == [50, 60]
-        await until(lambda name=name: on.lines(name, "stderr") == ["oh"])
+        await on.provider.drain(name)
+        assert on.lines(name, "stderr") == ["oh"]
     answer = await on.provider.exec(on.spec(script, "switched0", user="nobody"), ("id", "-un"), 10.0)
     assert (answer.code, answer.output) == (0, "nobody\n")
     as_root = await on.ready(on.spec("echo up; exec sleep 1000", "unswitched"))

@@ -28,7 +28,8 @@ ESCAPED = "setsid sh -c 'sleep 1000 & echo child' & wait $!"
 @pytest.fixture(params=[(name, way) for name in PROVIDERS for way in BENCHES[name][1]], ids="-".join)
 async def on(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ProcessBench]:
     """A provider on its bench."""
-    async with bench(*request.param, tmp_path / "s") as made:
+    name, way = request.param
+    async with bench(name, way, tmp_path / "s") as made:
         yield made
 
 

@@ -3,16 +3,15 @@
 import os
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from beeyard.launcher import kernel
 from beeyard.launcher.protocol import VERSION, Message, Unpacker, pack
-from tests.end_to_end.workers import AT_ONCE, LOOP, down_and_clean, fresh_yard, lines, python, shell, steps
+from tests.end_to_end.workers import AT_ONCE, LOOP, down_and_clean, lines, python, shell, steps
 from tests.yard import Yard, eventually, launcher_program, master_program
-
-__all__ = ["fresh_yard"]
 
 CHATTY = "import itertools, time\nfor n in itertools.count(1):\n    print(n, flush=True); time.sleep(0.001)"
 
@@ -51,11 +50,15 @@ def test_everything_goes_on_in_the_same_processes(fresh_yard: Yard) -> None:
     yard.apply(python("chatty", CHATTY), shell("plain", "sleep 1000"))
     rows = yard.running()
     pids = {role: yard.pid(role) for role in ("launcher", "pump", "master")}
+
+    def goes_on(said: int) -> bool:
+        return len(yard.log("chatty").splitlines()) > said + 50
+
     for _ in range(3):
         said = len(yard.log("chatty").splitlines())
         assert "error" not in replace(yard)
         eventually(lambda: became(yard), "another launcher")
-        eventually(lambda said=said: len(yard.log("chatty").splitlines()) > said + 50, "lines go on")
+        eventually(partial(goes_on, said), "lines go on")
     after = yard.running("chatty", "plain")
     assert {name: (row["pid"], row["attempt"]) for name, row in after.items()} == {
         name: (row["pid"], row["attempt"]) for name, row in rows.items()
@@ -80,7 +83,8 @@ def test_an_exit_in_between_is_known_exactly(fresh_yard: Yard) -> None:
     eventually(lambda: yard.ps().get("target", first)["attempt"] == 2, "the next attempt")
     (told,) = yard.ask("why", worker="target")
     assert [(death["attempt"], death["exit"]["code"]) for death in told["deaths"]] == [(1, 7)]
-    assert yard.leaders("target") == [yard.running("target")["target"]["pid"]]
+    second = yard.running("target")["target"]["pid"]
+    eventually(lambda: yard.leaders("target") == [second], "one process")
     down_and_clean(yard)
 
 

@@ -1,16 +1,13 @@
 """Workers as tests write them, and the look at what is left of them."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from beeyard.domain.spec import Backoff, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, SignalNumber, WorkerId
 from tests.contract.benches import cgroups
-from tests.yard import Yard, eventually, yard
+from tests.yard import Yard, eventually
 
 NEVER = RestartPolicy(policy="never")
 AT_ONCE = RestartPolicy(policy="always", backoff=Backoff(delay=Duration(0.0), max_retries=None), jitter=0.0)
@@ -54,10 +51,3 @@ def down_and_clean(made: Yard) -> None:
 def lines(file: Path) -> list[str]:
     """What is in a file; nothing while it is not there."""
     return file.read_text().splitlines() if file.exists() else []
-
-
-@pytest.fixture
-def fresh_yard(tmp_path: Path) -> Iterator[Yard]:
-    """A Beeyard of its own for one test."""
-    with yard(tmp_path / "s") as made:
-        yield made

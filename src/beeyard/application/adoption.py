@@ -43,9 +43,7 @@ class Adoption:
         rebooted = records.facts.get("boot", boot) != boot and not self._owned
         records.fact("boot", boot)
         for worker, revision in saved:
-            supervisor = supervisors[worker.id] = Supervisor(worker if rebooted else self.claimed(worker), revision)
-            if supervisor.worker is not worker:
-                records.changed(supervisor, None, None)
+            supervisors[worker.id] = Supervisor(worker if rebooted else self.claimed(worker), revision)
         self._engine.dependencies.rebuild()
         for orphan in self.orphans():
             log.warning("%s (attempt %d) runs and is in no record: left alone", orphan.worker, orphan.attempt)

@@ -22,6 +22,9 @@ from beeyard.ports.clock import Cancel, Clock
 
 log = logging.getLogger("beeyard")
 
+AT_ONCE = 64
+"""Effects started before those who carry them out get to work."""
+
 Orders = list[tuple[Supervisor, Effect]]
 Request = tuple[Callable[[], Coroutine[Any, Any, None]], asyncio.Future[None]]
 
@@ -141,7 +144,7 @@ class Engine:
             facts, self._inbox = self._inbox, []
             orders, _ = self._take(facts)
             await self.records.save()
-            self._run(orders)
+            await self._run(orders)
             self._retry_later()
             self._turning = False
             self._turned.set()
@@ -167,7 +170,7 @@ class Engine:
                 supervisor.worker = before
             self.dependencies.rebuild()
             raise
-        self._run(orders)
+        await self._run(orders)
 
     async def _removal_turn(self, names: Sequence[str], check: Callable[[], None]) -> None:
         check()
@@ -215,10 +218,12 @@ class Engine:
                     queue.append((other, self.prepare(self.supervisors[other].worker)))
         return orders, touched
 
-    def _run(self, orders: Orders) -> None:
+    async def _run(self, orders: Orders) -> None:
         # Last words can wait, a restart can't.
-        for supervisor, effect in sorted(orders, key=lambda order: isinstance(order[1], Bury)):
+        for number, (supervisor, effect) in enumerate(sorted(orders, key=lambda order: isinstance(order[1], Bury)), 1):
             self.effects.run(supervisor, effect)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # What was ordered so far is on its way while the rest is being ordered.
 
     def _retry_later(self) -> None:
         """While nothing can be written, a turn is due even if nothing happens."""

@@ -272,6 +272,8 @@ def main(paths: Paths, arguments: list[str]) -> int:
                 return ALREADY_RUNNING
             LOCK.append(held)
             listener = _listen(paths.launcher_socket)
+            with contextlib.suppress(OSError):
+                paths.sweep()
     except OSError as error:
         say(f"can't start: {error}")
         return 5

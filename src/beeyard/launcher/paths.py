@@ -55,13 +55,18 @@ class Paths:
     def clear(self) -> None:
         """Take back what `create` made outside the state folder, and the pipes; nothing may run any more."""
         for folder in (self.fifo, self.pids):
-            for name in os.listdir(folder):
-                os.unlink(os.path.join(folder, name))
+            _empty(folder)
             if os.path.islink(folder):
-                os.rmdir(os.path.realpath(folder))
                 os.unlink(folder)
-        if os.path.isdir(self._memory):
-            os.rmdir(self._memory)
+        _forget(self._memory)
+
+    def sweep(self) -> None:
+        """Remove what state folders left in memory that are no more."""
+        parent, prefix = os.path.split(self._memory.removesuffix(self.identity))
+        for name in os.listdir(parent) if os.path.isdir(parent) else ():
+            state = os.path.join(parent, name, "state")
+            if name.startswith(prefix) and os.path.islink(state) and not os.path.exists(state):
+                _forget(os.path.join(parent, name))
 
     def _in_memory(self, folder: str) -> None:
         """A folder for what need not outlive a boot. A new file costs 0.3 ms on a disk and 5 µs there (measured)."""
@@ -74,6 +79,8 @@ class Paths:
             seen = os.stat(self._memory)
             if seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
                 raise PermissionError(f"{self._memory} is somebody else's")
+            if not os.path.islink(os.path.join(self._memory, "state")):
+                os.symlink(self.state, os.path.join(self._memory, "state"))
             if os.path.islink(folder):  # Of another boot, or of a state folder that was copied.
                 os.unlink(folder)
             os.symlink(target, folder)
@@ -87,6 +94,24 @@ class Paths:
     def worker_fifo(self, worker: str, stream: str) -> str:
         """The pipe that one worker's stream goes through."""
         return os.path.join(self.fifo, f"{worker}.{stream}")
+
+
+def _empty(folder: str) -> None:
+    for name in os.listdir(folder):
+        os.unlink(os.path.join(folder, name))
+
+
+def _forget(memory: str) -> None:
+    """Remove the folder in memory of one state folder."""
+    for name in os.listdir(memory) if os.path.isdir(memory) else ():
+        path = os.path.join(memory, name)
+        if os.path.islink(path):
+            os.unlink(path)
+        else:
+            _empty(path)
+            os.rmdir(path)
+    if os.path.isdir(memory):
+        os.rmdir(memory)
 
 
 def _digest(text: bytes) -> str:

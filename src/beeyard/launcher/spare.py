@@ -65,6 +65,11 @@ class Spare:
     def _wait(self, orders: int, report: int, spawner: Spawner) -> None:
         try:
             spawner.leave_home()
+            # Two for each worker: closing them now is not left to the exec that somebody waits for.
+            first, last = sorted((orders, report))
+            os.closerange(3, first)
+            os.closerange(first + 1, last)
+            os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
             data = b""
             while more := os.read(orders, 65536):
                 data += more

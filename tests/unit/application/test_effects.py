@@ -18,8 +18,9 @@ HTTP = {"http": Endpoint("http"), "fixed": Endpoint("tcp", 8080)}
 async def test_a_launch_that_reached_nobody_is_tried_again_as_the_same_attempt_with_the_same_ports() -> None:
     """Nothing was started, so it costs no restart; it begins as soon as the provider is back."""
     world = World()
-    world.provider.reachable = False
-    async with world.running(spec("web", endpoints=HTTP)) as master:
+    async with world.running() as master:
+        world.provider.reachable = False
+        await master.add_worker(spec("web", endpoints=HTTP))
         await world.clock.run(1.0)
         assert phase(master, "web") == Starting(1, 1, 1000.0)
         assert set(world.provider.called("launch")) == {("web", 1)}

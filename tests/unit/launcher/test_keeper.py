@@ -57,7 +57,7 @@ class Nursery:
         self.lock = str(folder / "lock")
         monkeypatch.setattr(keeper, "time", self.loop)
         monkeypatch.setattr(keeper, "say", lambda text: None)
-        monkeypatch.setattr(keeper.os, "posix_spawn", self._spawn)
+        monkeypatch.setattr(os, "posix_spawn", self._spawn)
         self.companion = Companion("master", ["/bin/master"], self.lock, cast(Loop, self.loop), self._started)
 
     def _spawn(self, *given: object, **more: object) -> int:
@@ -157,7 +157,7 @@ def test_one_that_a_predecessor_started_is_taken_over_and_watched(
     nursery: Nursery, stranger: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its end is seen through a pidfd, for it is not our child."""
-    monkeypatch.setattr(keeper.os, "getpid", lambda: 1)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
     nursery.companion.ensure()
     assert (nursery.companion.pid, nursery.spawned, nursery.started) == (stranger.pid, [], 1)
     [(fd, ended)] = nursery.loop.watched.items()

@@ -209,6 +209,7 @@ class LauncherClient(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""
         self._transport = None
+        greeted = self._connected.is_set()  # Not by one that died between taking the connection and its hello.
         self._connected.clear()
         self._unpacker = Unpacker()
         self._out.clear()
@@ -218,7 +219,8 @@ class LauncherClient(asyncio.Protocol):
                 future.set_exception(gone)
         self._answers.clear()
         self._lost.set()
-        self.on_lost()
+        if greeted:
+            self.on_lost()
 
     def _flush(self) -> None:
         if self._transport is not None and self._out:

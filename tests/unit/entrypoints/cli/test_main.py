@@ -175,7 +175,8 @@ def test_up_beside_a_running_master_applies_and_says_so(
 ) -> None:
     """It does not stay, and starts no second one."""
     info = {
-        "version": version("beeyard"), "host": "h", "master_pid": 1, "launcher_pid": 2, "pump_pid": 3, "state_dir": paths.state,
+        "version": version("beeyard"), "host": "h", "master_pid": 1, "launcher_pid": 2, "pump_pid": 3,
+        "state_dir": paths.state,
         "socket": paths.master_socket, "url": None, "workers": 1, "store": "ok", "capabilities": {}, "orphans": [],
     }  # fmt: skip
     master.answers["info"] = (200, info)
