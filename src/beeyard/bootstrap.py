@@ -54,14 +54,17 @@ class Master(application.Master):
             raise Refused("master_running", "another master (pid {pid}) serves {state}", pid=pid, state=paths.state)
         try:
             built = await build(paths, keep_master=[])
-            async with built.master.running():
-                await built.master.release()
-                try:
-                    yield built.master
-                finally:
-                    stuck = [] if keep_running else await built.master.shut_down(shutdown_timeout)
-            if not keep_running and not stuck:
-                await quit_launcher(paths)
+            try:
+                async with built.master.running():
+                    await built.master.release()
+                    try:
+                        yield built.master
+                    finally:
+                        if not keep_running:
+                            await built.master.shut_down(shutdown_timeout)
+            finally:
+                if not keep_running:
+                    await quit_launcher(paths)  # Which stays if a worker is stuck.
         finally:
             os.close(held)
 

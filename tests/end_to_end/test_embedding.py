@@ -8,6 +8,7 @@ import pytest
 
 import beeyard
 from beeyard.domain.values import WorkerId
+from beeyard.launcher.locks import holder
 from tests.yard import Yard, eventually
 
 
@@ -72,3 +73,4 @@ async def test_an_error_in_the_block_is_raised_as_it_is(tmp_path: Path) -> None:
         async with beeyard.Master.open(str(tmp_path)):
             await asyncio.sleep(0)
             raise LookupError("mine")
+    eventually(lambda: not any(map(holder, Yard(tmp_path)._locks())), "launcher and pump gone")

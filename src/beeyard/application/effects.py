@@ -37,6 +37,8 @@ from beeyard.ports.provider import Provider
 
 LAST_LINES = 20
 """Lines of output that a death record keeps."""
+INDEXED = 0.05
+"""Seconds by which a line may seem older than it is: the pump notes the time that often (launcher/pump.py)."""
 EXEC_PROBES = 8
 """Probe commands that run at the same time on one host."""
 
@@ -158,7 +160,7 @@ class Effects:
 
     async def _last_words(self, worker: str, death: Death, provider: Provider) -> None:
         await provider.drain(worker)
-        lines = await self._logs.tail(worker, LAST_LINES, since=death.at - death.uptime - 0.1)
+        lines = await self._logs.tail(worker, LAST_LINES, since=death.at - death.uptime - INDEXED)
         if lines:
             self._bury(worker, replace(death, lines=tuple(line.text for line in lines)))
 

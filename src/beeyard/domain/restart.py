@@ -67,7 +67,7 @@ def judge(
         )
     if backoff.max_retries is not None and tries >= backoff.max_retries:
         return GiveUp(
-            f"{tries} restarts within {human_duration(policy.window)} (max_retries); "
+            f"{tries} restart{'s' if tries != 1 else ''} within {human_duration(policy.window)} (max_retries); "
             f"one trial start in {human_duration(policy.cool_down)}",
             now + policy.cool_down,
         )

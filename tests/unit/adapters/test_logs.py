@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import cast
 
 import pytest
 from hypothesis import given
@@ -56,7 +55,7 @@ class Yard:
 
     def follow(self, *workers: str, lines: int = 10) -> AsyncGenerator[LogLine, None]:
         """A generator, so that it can be closed."""
-        return cast(AsyncGenerator[LogLine, None], self.logs.follow(workers, lines))
+        return self.logs.follow(workers, lines)
 
 
 @pytest.fixture

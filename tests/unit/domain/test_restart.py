@@ -103,7 +103,7 @@ def test_multipliers_stretch_delay_and_retries() -> None:
     warned = judge(policy, Ending(False, severity="warning"), (0.0,), 0.0, 0.5)
     assert warned == Retry(3.0, "restart in 3s (1 of 15 within 5m)")
     emergency = judge(policy, Ending(False, severity="emergency"), (0.0, 1.0), 1.0, 0.5)
-    assert emergency == GiveUp("1 restarts within 5m (max_retries); one trial start in 5m", 301.0)
+    assert emergency == GiveUp("1 restart within 5m (max_retries); one trial start in 5m", 301.0)
 
 
 def test_a_stretched_budget_is_spent_as_well() -> None:
