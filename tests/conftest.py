@@ -7,7 +7,12 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# The machine's speed is nobody's fault: no test fails for being slow.
+hypothesis.settings.register_profile("beeyard", deadline=None)
+hypothesis.settings.load_profile("beeyard")
 
 
 def programs(*names: str) -> str | None:

@@ -143,7 +143,7 @@ class Yard:
     def log(self, worker: str, stream: str = "stdout") -> bytes:
         """All that is on file of this stream, oldest first."""
         folder = Path(self.paths.worker_logs(worker))
-        old = sorted(folder.glob(f"{stream}.log.*"), key=lambda path: -int(path.suffix[1:]))
+        old = sorted(folder.glob(f"{stream}.log.[0-9]*"), key=lambda path: -int(path.suffix[1:]))
         return b"".join(path.read_bytes() for path in [*old, folder / f"{stream}.log"] if path.exists())
 
     def said(self) -> str:

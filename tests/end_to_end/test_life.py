@@ -410,7 +410,7 @@ def test_why_tells_how_it_died(fresh_yard: Yard) -> None:
         (1, {"kind": "exit", "detail": "exit code 3"}),
     ]
     assert coded[1]["decision"] == "restart in 500ms (1 of 1 within 5m)"
-    assert coded[0]["decision"] == "1 restarts within 5m (max_retries); one trial start in 5m"
+    assert coded[0]["decision"] == "1 restart within 5m (max_retries); one trial start in 5m"
     (shot,) = told("shot", 1)
     exit = shot["exit"]
     assert isinstance(exit, dict)

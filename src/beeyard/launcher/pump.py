@@ -32,6 +32,7 @@ from beeyard.launcher.paths import Paths
 from beeyard.launcher.protocol import VERSION, Message
 from beeyard.launcher.pump_clients import Client, Clients
 from beeyard.launcher.revival import IGNORED, Revival
+from beeyard.launcher.rotation import mend
 from beeyard.launcher.stream import RETRY_EVERY, Stream
 from beeyard.launcher.voice import voice
 
@@ -197,6 +198,8 @@ class Pump:
             streams = self._opened(worker, fifos)
             self._workers[worker] = streams
             for stream in streams:
+                with suppress(OSError):  # A predecessor may have died in a turn, and no more byte may ever come.
+                    mend(stream.log.base)
                 self._streams[stream.pipe] = stream
                 self._pipes.register(stream.pipe, select.EPOLLIN)
         for stream in streams:
