@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -74,6 +75,7 @@ class Effects:
         self._spawn = spawn
         self._roll = roll
         self._execs = asyncio.Semaphore(EXEC_PROBES)
+        self._graves: deque[tuple[str, Death, Provider]] = deque()
 
     def run(self, supervisor: Supervisor, effect: Effect, *, resumed: bool = False) -> None:
         """Start one effect; nothing is waited for. `resumed`: the attempt ran before this master did."""
@@ -81,7 +83,7 @@ class Effects:
         provider = self._providers[worker.spec.provider]
         match effect:
             case Prepare():
-                pass  # Answered by the master within the turn: see Master._prepare.
+                pass  # Answered within the turn: see Engine.prepare.
             case Launch(attempt=attempt):
                 self._spawn(self._launch(worker, attempt, provider))
             case Terminate(attempt=attempt, step=step, number=number):
@@ -105,7 +107,9 @@ class Effects:
                 self._unwatch(supervisor)
             case Bury():
                 if worker.death is not None:
-                    self._spawn(self._last_words(worker.id, worker.death, provider))
+                    self._graves.append((worker.id, worker.death, provider))
+                    if len(self._graves) == 1:
+                        self._spawn(self._undertake())
 
     def release(self, supervisor: Supervisor) -> None:
         """Let go of everything live; the worker itself goes on."""
@@ -158,11 +162,20 @@ class Effects:
             for name, endpoint in worker.spec.endpoints.items()
         }
 
-    async def _last_words(self, worker: str, death: Death, provider: Provider) -> None:
-        await provider.drain(worker)
-        lines = await self._logs.tail(worker, LAST_LINES, since=death.at - death.uptime - INDEXED)
-        if lines:
-            self._bury(worker, replace(death, lines=tuple(line.text for line in lines)))
+    async def _undertake(self) -> None:
+        """Last words of the dead, one after the other: a thousand at once must not keep the living waiting."""
+        while self._graves:
+            worker, death, provider = self._graves[0]
+            try:
+                await provider.drain(worker)
+                lines = await self._logs.tail(worker, LAST_LINES, since=death.at - death.uptime - INDEXED)
+                if lines:
+                    self._bury(worker, replace(death, lines=tuple(line.text for line in lines)))
+            except BeeyardError as error:
+                log.warning("%s: the last lines could not be read: %s", worker, error)
+            except Exception:
+                log.exception("%s: the last lines could not be read", worker)
+            self._graves.popleft()
 
     async def _sleep(self, seconds: float) -> None:
         over = asyncio.Event()

@@ -95,7 +95,7 @@ class Attempts:
         worker, number = message["worker"], message["attempt"]
         known = self._get(worker, number)
         if known is not None:
-            return known.report()
+            return {**known.report(), "known": True}
         for other in self._of(worker):
             if not other.done:
                 raise SpawnFailed(f"attempt {other.attempt} of {worker} still runs (pid {other.identity.pid})")

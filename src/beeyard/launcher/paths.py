@@ -8,6 +8,7 @@ STATE/run/pid/              WORKER.pid and WORKER.port for other programs
 STATE/daemon.log            what master, launcher and pump have to say
 """
 
+import errno
 import os
 import zlib
 
@@ -40,15 +41,18 @@ class Paths:
         path = os.path.join(self.run, name)
         if len(os.fsencode(path)) <= SOCKET_LIMIT:
             return path
-        base = (
-            "/run/beeyard" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/beeyard-{os.geteuid()}"
-        )
+        user = os.geteuid()
+        base = "/run/beeyard" if user == 0 else os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/beeyard-{user}"
         return os.path.join(base, self.identity, name)
 
     def create(self) -> None:
         """Make the folders, for the owner alone. OSError names the one that could not be made."""
         for folder in (self.state, self.run, self.logs, os.path.dirname(self.master_socket)):
             os.makedirs(folder, mode=0o700, exist_ok=True)
+        sockets = os.path.dirname(self.master_socket)
+        if sockets != self.run:
+            _require_own(os.path.dirname(sockets))
+            _require_own(sockets)
         for folder in (self.fifo, self.pids):
             self._in_memory(folder)
 
@@ -76,9 +80,7 @@ class Paths:
         try:
             os.makedirs(self._memory, mode=0o700, exist_ok=True)
             os.makedirs(target, mode=0o700, exist_ok=True)
-            seen = os.stat(self._memory)
-            if seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
-                raise PermissionError(f"{self._memory} is somebody else's")
+            _require_own(self._memory)
             if not os.path.islink(os.path.join(self._memory, "state")):
                 os.symlink(self.state, os.path.join(self._memory, "state"))
             if os.path.islink(folder):  # Of another boot, or of a state folder that was copied.
@@ -94,6 +96,13 @@ class Paths:
     def worker_fifo(self, worker: str, stream: str) -> str:
         """The pipe that one worker's stream goes through."""
         return os.path.join(self.fifo, f"{worker}.{stream}")
+
+
+def _require_own(folder: str) -> None:
+    """Where everybody may make folders, one of our name may have been made by somebody else."""
+    seen = os.stat(folder)
+    if seen.st_uid != os.geteuid() or seen.st_mode & 0o022:
+        raise PermissionError(errno.EACCES, "it is another user's, or others may write to it", folder)
 
 
 def _empty(folder: str) -> None:

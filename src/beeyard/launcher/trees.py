@@ -7,6 +7,7 @@ environment, which children inherit even across setsid and a double fork.
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -90,8 +91,7 @@ class CgroupForest:
             own = next(line[3:].strip() for line in open("/proc/self/cgroup") if line.startswith("0::"))  # noqa: SIM115
             above = mount + own.rstrip("/")
             # A launcher that was started from inside a worker's cgroup must not hang its own below that one.
-            if "/beeyard-" in above:
-                above = above[: above.index("/beeyard-")]
+            above = re.split(r"/beeyard-[0-9a-f]{16}(?:/|$)", above)[0]
             root = f"{above}/beeyard-{identity}"
             os.makedirs(root, exist_ok=True)
             home = os.open(f"{above}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)

@@ -1,5 +1,6 @@
 """The section of a worker's provider, `execution:` for processes, and the way of stopping that stands in it."""
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -30,13 +31,19 @@ def section(node: Node, kind: type[Struct], worker_kind: str, context: Context) 
     run = struct(node, kind, context, _STOPPING)
     if run is None:
         return {}
-    fields = {field.name: field for field in structs.fields(kind)}
+    fields = _fields(kind)
     if "kind" in fields:
         run = structs.replace(run, kind=worker_kind)
     if "working_directory" in fields and not run.working_directory:  # type: ignore[attr-defined]
         run = structs.replace(run, working_directory=context.folder)
     plain = msgspec.json.decode(msgspec.json.encode(run))
     return {name: plain[name] for name in fields if name in plain and getattr(run, name) != _default(fields[name])}
+
+
+@cache
+def _fields(kind: type[Struct]) -> dict[str, structs.FieldInfo]:
+    """Looking them up takes as long as reading the section: once for a kind, not for each worker."""
+    return {field.name: field for field in structs.fields(kind)}
 
 
 def _default(field: structs.FieldInfo) -> Any:

@@ -1,20 +1,30 @@
 """What a worker finds in its environment beyond the launcher's own: files first, then the section, then its ports."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from beeyard.adapters.providers.process.section import ProcessSection
 from beeyard.domain.errors import Rejected
+from beeyard.launcher.kernel import environment
 
 
 def environment_of(section: ProcessSection, ports: Mapping[str, int]) -> dict[str, str]:
     """Later ones win. Raises Rejected when a file can't be read or has a line that is no assignment."""
-    environment: dict[str, str] = {}
+    merged: dict[str, str] = {}
     for path in section.env_file:
-        environment |= read_env_file(path)
-    environment |= section.environment
-    for name, port in ports.items():
-        environment[f"BEEYARD_PORT_{name.upper().replace('-', '_')}"] = str(port)
-    return environment
+        merged |= read_env_file(path)
+    merged |= section.environment
+    return merged | {_variable(name): str(port) for name, port in ports.items()}
+
+
+def ports_of(pid: int, names: Iterable[str]) -> dict[str, int]:
+    """The ports that a process was given for these endpoints, as far as its environment can be read."""
+    found = environment(pid)
+    values = {name: found.get(_variable(name).encode(), b"") for name in names}
+    return {name: int(value) for name, value in values.items() if value.isdigit()}
+
+
+def _variable(endpoint: str) -> str:
+    return f"BEEYARD_PORT_{endpoint.upper().replace('-', '_')}"
 
 
 def read_env_file(path: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import msgspec
 
 from beeyard.adapters.host.launcher import LauncherClient
 from beeyard.adapters.providers.process import identity
-from beeyard.adapters.providers.process.environment import environment_of
+from beeyard.adapters.providers.process.environment import environment_of, ports_of
 from beeyard.adapters.providers.process.section import ProcessSection
 from beeyard.domain.errors import Problem, Rejected, Unavailable
 from beeyard.domain.messages import Exit, Handle, Usage
@@ -85,6 +85,9 @@ class ProcessProvider:
             if "gone" not in report:
                 return self._lives(spec, attempt, report, ports)
         report = await self._launcher.request("spawn", **_order(spec, section, attempt, ports))
+        if report.get("known"):
+            # A master that died before it could save the handle started it, with ports of its own choice.
+            ports = {**ports, **ports_of(report["pid"], ports)}
         return self._lives(spec, attempt, report, ports)
 
     async def attach(self, spec: WorkerSpec, attempt: int, handle: Handle) -> Sight:
