@@ -70,7 +70,6 @@ class Master:
         self.providers = providers
         self.records = Records(store, clock)
         self.supervisors = self.records.supervisors
-        self.going_down = False
         self._prober = prober
         self._engine = Engine(clock, self.records, roll)
         self._engine.effects = Effects(
@@ -118,7 +117,6 @@ class Master:
         Returns:
             Workers that did not end even when killed.
         """
-        self.going_down = True
         levels = order.levels({name: list(s.worker.spec.depends_on) for name, s in self.supervisors.items()})
         deadline = self.clock.now().mono + timeout
         for level in reversed(levels):
@@ -192,7 +190,6 @@ class Master:
         plan = self.plan(specs, origin)
         wished: dict[str, WorkerSpec] = {spec.id: spec for spec in specs}
         self._check([wished[name] for name in (*plan.add, *plan.restart, *plan.adjust)], without=plan.remove)
-        self.going_down = False
         changed = [*plan.restart, *plan.adjust]
         await self._engine.request([(name, Respecified(wished[name], by)) for name in changed])
         self._engine.dependencies.rebuild()

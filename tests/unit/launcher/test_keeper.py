@@ -145,7 +145,11 @@ def stranger(nursery: Nursery) -> Iterator[subprocess.Popen[str]]:
     """A process that holds the companion's lock and is nobody's child here."""
     code = "import sys; from beeyard.launcher.locks import lock; lock(sys.argv[1]); print(flush=True); sys.stdin.read()"
     with subprocess.Popen(
-        [sys.executable, "-c", code, nursery.lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, nursery.lock],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Else Python 3.13 would use the posix_spawn that is watched here.
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -189,7 +193,11 @@ def test_our_own_child_that_holds_the_lock_is_the_companion(nursery: Nursery) ->
     os.close(fd)
     code = "import sys; from beeyard.launcher.locks import lock; lock(sys.argv[1]); print(flush=True); sys.stdin.read()"
     with subprocess.Popen(
-        [sys.executable, "-c", code, nursery.lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, nursery.lock],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Else Python 3.13 would use the posix_spawn that is watched here.
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -68,11 +69,20 @@ async def replace_launcher(paths: Paths, master: Sequence[str]) -> bool:
 
 
 async def _last_order(paths: Paths, message: Message) -> bool:
-    """One after which the launcher closes the connection; False when it answers with an error instead."""
-    try:
-        reader, writer = await asyncio.open_unix_connection(paths.launcher_socket)
-    except OSError:
-        return True
+    """One after which the launcher closes the connection; False when it answers with an error instead.
+
+    One that was just killed is waited for: its pump brings it back, and then it has to hear this.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            reader, writer = await asyncio.open_unix_connection(paths.launcher_socket)
+            break
+        except OSError:
+            away = holder(paths.launcher_lock) is None and holder(paths.pump_lock) is None
+            if away or time.monotonic() >= deadline:
+                return True
+            await asyncio.sleep(0.05)
     try:
         writer.write(pack({**message, "id": 1}))
         unpacker = Unpacker()
