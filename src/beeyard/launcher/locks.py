@@ -13,7 +13,7 @@ def lock(path: str) -> int | None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except OSError:
-            time.sleep(0.02)  # One who only looks (see `holder`) is gone by then.
+            time.sleep(0.002)  # One who only looks (see `holder`), or a child just forked, is gone by then.
     else:
         os.close(fd)
         return None

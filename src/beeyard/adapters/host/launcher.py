@@ -16,6 +16,8 @@ from beeyard.launcher.protocol import VERSION, BrokenPeer, Message, Unpacker, pa
 
 LARGEST_LOG = 10 * 1024**2
 """Bytes of daemon.log at which the next launcher begins a new one; one old one is kept."""
+START_AGAIN = 1.0
+"""Seconds after which a launcher that was started and does not answer is taken not to come."""
 PATIENCE = 10.0
 """Seconds a request waits for a launcher that is being started again."""
 
@@ -114,19 +116,17 @@ class LauncherClient(asyncio.Protocol):
 
     async def run(self) -> None:
         """Keep a connection until cancelled, with a launcher at its other end: started if none answers."""
-        pause = 0.02
-        started = 0
+        next_start = 0.0
         while True:
             try:
                 await self._connect()
             except OSError:
                 # The one just started needs some 50 ms; a second one would only find it and end.
-                if started == 0 and not self._serving():
+                if time.monotonic() >= next_start and not self._serving():
                     start_launcher(self._paths, self._master)
-                started = (started + 1) % 50
-                await asyncio.sleep(pause)
+                    next_start = time.monotonic() + START_AGAIN
+                await asyncio.sleep(0.02)
                 continue
-            started = 0
             await self._lost.wait()
 
     async def request(self, kind: str, **fields: Any) -> Message:
