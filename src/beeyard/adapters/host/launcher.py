@@ -178,11 +178,6 @@ class LauncherClient(asyncio.Protocol):
         """The pump's, as the launcher last told."""
         return self.hello.get("pump") if self._transport is not None else None
 
-    @property
-    def connected(self) -> bool:
-        """Whether a launcher is at the other end now."""
-        return self._transport is not None
-
     async def wait_connected(self) -> None:
         """Until the first hello was answered."""
         await self._connected.wait()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from beeyard.domain.errors import Rejected
+from beeyard.launcher import kernel
 from beeyard.ports.provider import Reading
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -48,19 +49,13 @@ def from_pid_file(path: str, program: str) -> tuple[int, int] | None:
             arguments = file.read().split(b"\0")
     except (OSError, ValueError, IndexError):
         return None
-    start = _stat(pid)
+    seen = kernel.stat(pid)
     wanted = os.path.realpath(program)
     # A script runs as its interpreter; then its own path is among the first arguments.
     named = [os.path.realpath(os.fsdecode(argument)) for argument in arguments[:3] if argument]
-    if start is None or (running != wanted and wanted not in named):
+    if seen is None or (running != wanted and wanted not in named):
         return None
-    return pid, int(start[19])
-
-
-def alive(state: Mapping[str, Any]) -> bool:
-    """Whether the very process of a handle still runs."""
-    fields = _stat(state["pid"])
-    return fields is not None and int(fields[19]) == state["start"] and fields[0] not in (b"Z", b"X")
+    return pid, seen.start
 
 
 def usage(state: Mapping[str, Any]) -> Reading | None:

@@ -16,6 +16,8 @@ from beeyard.adapters.providers.process.section import ProcessSection
 from beeyard.domain.errors import Problem, Rejected, Unavailable
 from beeyard.domain.messages import Exit, Handle, Usage
 from beeyard.domain.spec import StopStep, WorkerSpec
+from beeyard.launcher import kernel
+from beeyard.launcher.kernel import Identity
 from beeyard.launcher.protocol import Message
 from beeyard.ports.provider import Answer, Capabilities, Occurrence, Owned, Reading, Sight
 
@@ -156,7 +158,11 @@ class ProcessProvider:
 
     async def inspect(self, worker: str, attempt: int) -> Sight:
         known = self._living.get(worker)
-        if known is not None and known[0] == attempt and identity.alive(known[1].state):
+        if (
+            known is not None
+            and known[0] == attempt
+            and kernel.alive(Identity(known[1].state["pid"], known[1].state["start"]))
+        ):
             return Sight("running")
         for report in (await self._launcher.request("table"))["attempts"]:
             if (report["worker"], report["attempt"]) == (worker, attempt):
