@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=_positive, help="how often each peer has its turn (3)")
     add("--workers", type=_positive, metavar="N", help="how many workers `all` are (1000)")
     add("--quick", action="store_true", help="a smoke run: 20 workers, one round, a flood of 20 MB")
-    add("--only", type=_letters, metavar="A,B…", help="A start, B replacement, C idle, D flood, F stop, M memory")
+    add("--only", type=_letters, metavar="A,B…", help="of the letters in bench/README.md, such as A for start")
     add("--peers", type=_names, default=list(PEERS), metavar="NAME,…", help=f"of {', '.join(PEERS)}")
     add("--json", type=Path, metavar="FILE", help="write every figure and every sample there, too")
     add("--tools", type=Path, action="append", default=[], metavar="FOLDER", help="look for peers' programs here first")

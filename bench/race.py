@@ -12,17 +12,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-from bench import phases
+from bench import api, phases
 from bench.cpu import wait_for_quiet
 from bench.measures import Results
-from bench.peers import PEERS
+from bench.peers import PEERS, SUBJECT
 from bench.peers.port import CommandFailed, Job, Tools
 from bench.processes import Memory
 from bench.programs import Programs
 from bench.session import PhaseTimeout, Scratch, Session
 
-LETTERS = "ABCDFM"
+LETTERS = "ABCDFLMR"
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,11 @@ class Settings:
     """611 blocks of 1,638,400 bytes are 1.001 GB."""
     rotate_mb: int = 50
     quiet_s: float = 1.5
+    readers: int = 1000
     only: str = LETTERS
 
 
-QUICK = Settings(1, 20, 3, 3, 2.0, 2.0, 1.0, 13, 1, 0.0)
+QUICK = Settings(1, 20, 3, 3, 2.0, 2.0, 1.0, 13, 1, 0.0, 100)
 
 
 class Race:
@@ -61,8 +63,8 @@ class Race:
         """All rounds."""
         wanted = set(self._settings.only)
         legs: list[tuple[str, Callable[[str, int], None]]] = [
-            ("all", self._large if wanted & set("ABCFM") else _nothing),
-            ("few", self._small if "B" in wanted else _nothing),
+            ("all", self._large if wanted & set("ABCFLMR") else _nothing),
+            ("few", self._small if wanted & set("BL") else _nothing),
             ("one", self._single if wanted & set("DM") else _nothing),
         ]
         for number in range(self._settings.rounds):
@@ -109,6 +111,13 @@ class Race:
             if "C" in only and number == 0:
                 time.sleep(settings.settle_s)
                 keep("idle", name, phases.idle(session, settings.idle_s))
+            if "L" in only and session.peer.control() is not None:
+                keep("list", name, *api.listing(session))
+                if name == SUBJECT:
+                    keep("list_same", name, *api.unchanged(session))
+                    keep("status", name, *api.status(session))
+            if "R" in only and name == SUBJECT:
+                self._crowd(name, session)
             if "B" in only:
                 keep("replace", name, *phases.replace(session, settings.kills, settings.budget_s, self._dice))
                 keep("mass", name, phases.mass(session))
@@ -124,8 +133,13 @@ class Race:
         settings = self._settings
         with self._session(name, settings.small, self._programs.worker) as session:
             phases.start(session)
-            taken = phases.replace(session, settings.kills, settings.budget_s, self._dice)
-            self.results.add("replace_small", name, *taken)
+            if "B" in settings.only:
+                taken = phases.replace(session, settings.kills, settings.budget_s, self._dice)
+                self.results.add("replace_small", name, *taken)
+            if "L" in settings.only and name == SUBJECT:
+                self.results.add("status_small", name, *(few := api.status(session)))
+                if all := self.results.samples["status"].get(name):
+                    self.results.add("status_growth", name, median(all[-1]) / median(few))
 
     def _single(self, name: str, _number: int) -> None:
         keep, blocks = self.results.add, self._settings.flood_blocks
@@ -141,6 +155,14 @@ class Race:
                 keep("flood_missing", name, flooded.lines_missing)
                 keep("flood_split", name, flooded.lines_split)
                 keep("flood_disorder", name, flooded.lines_out_of_order)
+
+    def _crowd(self, name: str, session: Session) -> None:
+        keep, found = self.results.add, api.crowd(session, self._settings.readers, self._dice)
+        keep("ps_alone", name, *found.alone_ms)
+        keep("ps_crowded", name, *found.crowded_ms)
+        keep("crowd_rss", name, found.connected_mb)
+        keep("crowd_burst", name, found.burst_mb)
+        print(f"readers got {found.events} events, {found.gaps} gaps", file=sys.stderr)
 
     def _weigh(self, name: str, suffix: str, workers: int, weight: Memory) -> None:
         keep, samples = self.results.add, self.results.samples

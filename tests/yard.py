@@ -59,7 +59,10 @@ class Yard:
         pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions, setsid=True)
         os.close(log)
         self.child = pid
-        eventually(self.answers, "a master that answers")
+        try:
+            eventually(self.answers, "a master that answers")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.said()[-3000:]}") from None
 
     # --- asking -----------------------------------------------------------------------------------------------------
 

@@ -59,6 +59,10 @@ class Beeyard:
         """`down`."""
         self._commands.append(launch([*self._cli, "down"], self._job.folder))
 
+    def control(self) -> Path | None:
+        """The master's."""
+        return self._state / "run" / "master.sock"
+
     def running(self) -> list[subprocess.Popen[bytes]]:
         """The CLI commands given so far."""
         return self._commands

@@ -31,6 +31,10 @@ class Foreground:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
 
+    def control(self) -> Path | None:
+        """Nobody asks."""
+        return None
+
     def running(self) -> list[subprocess.Popen[bytes]]:
         """The supervisor itself."""
         return [self._process] if self._process else []

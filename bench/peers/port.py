@@ -91,6 +91,10 @@ class Peer(Protocol):
         """The log files of a worker that exist, oldest first."""
         ...
 
+    def control(self) -> Path | None:
+        """The unix socket at which it says how its workers are; None of one that we do not ask."""
+        ...
+
 
 class CommandFailed(Exception):
     """A peer's command ended with an error."""

@@ -22,6 +22,10 @@ class Supervisord(Foreground):
         config.write_text(_head(job) + "".join(_section(job, worker) for worker in range(job.workers)))
         super().__init__([tool, "-n", "-c", config], job)
 
+    def control(self) -> Path | None:
+        """Where `supervisorctl` asks."""
+        return self._job.folder / "supervisor.sock"
+
 
 def _head(job: Job) -> str:
     # Three descriptors a worker. It closes all of `minfds` in every child it forks, so no more than needed.

@@ -3,6 +3,9 @@
     async with beeyard.Master.open("state") as master:
         await master.add_worker(spec)
 
+    for worker in beeyard.Client().ask(beeyard.Ps()):
+        print(worker.id, worker.state)
+
 Names load when they are first used, so that importing a part of Beeyard costs no more than that part.
 """
 
@@ -10,9 +13,54 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from beeyard.application.operations.add import Add as Add
+    from beeyard.application.operations.apply import Applied as Applied
+    from beeyard.application.operations.apply import Apply as Apply
+    from beeyard.application.operations.audit_export import AuditExport as AuditExport
+    from beeyard.application.operations.audit_log import AuditLog as AuditLog
+    from beeyard.application.operations.audit_verify import AuditVerify as AuditVerify
+    from beeyard.application.operations.down import Down as Down
+    from beeyard.application.operations.down import DownView as DownView
+    from beeyard.application.operations.events import Events as Events
+    from beeyard.application.operations.info import Info as Info
+    from beeyard.application.operations.info import InfoView as InfoView
+    from beeyard.application.operations.job_cancel import JobCancel as JobCancel
+    from beeyard.application.operations.job_events import JobEvents as JobEvents
+    from beeyard.application.operations.job_get import JobGet as JobGet
+    from beeyard.application.operations.job_list import JobList as JobList
+    from beeyard.application.operations.logs import Logs as Logs
+    from beeyard.application.operations.ps import Ps as Ps
+    from beeyard.application.operations.remove import Remove as Remove
+    from beeyard.application.operations.restart import Restart as Restart
+    from beeyard.application.operations.show import Show as Show
+    from beeyard.application.operations.start import Start as Start
+    from beeyard.application.operations.stop import Stop as Stop
+    from beeyard.application.operations.token_create import TokenCreate as TokenCreate
+    from beeyard.application.operations.token_create import TokenCreated as TokenCreated
+    from beeyard.application.operations.token_link import LoginLink as LoginLink
+    from beeyard.application.operations.token_link import TokenLink as TokenLink
+    from beeyard.application.operations.token_list import TokenList as TokenList
+    from beeyard.application.operations.token_list import TokenView as TokenView
+    from beeyard.application.operations.token_revoke import TokenRevoke as TokenRevoke
+    from beeyard.application.operations.why import Why as Why
+    from beeyard.application.operations.why import WhyView as WhyView
+    from beeyard.application.views import Event as Event
+    from beeyard.application.views import JobView as JobView
+    from beeyard.application.views import WorkerDetail as WorkerDetail
+    from beeyard.application.views import WorkerEvent as WorkerEvent
     from beeyard.application.views import WorkerView as WorkerView
     from beeyard.bootstrap import Master as Master
+    from beeyard.domain.access import Grant as Grant
     from beeyard.domain.errors import BeeyardError as BeeyardError
+    from beeyard.domain.errors import Denied as Denied
+    from beeyard.domain.errors import Invalid as Invalid
+    from beeyard.domain.errors import Limited as Limited
+    from beeyard.domain.errors import NotFound as NotFound
+    from beeyard.domain.errors import Refused as Refused
+    from beeyard.domain.errors import Rejected as Rejected
+    from beeyard.domain.errors import Unavailable as Unavailable
+    from beeyard.domain.errors import Unidentified as Unidentified
+    from beeyard.domain.errors import Untrusted as Untrusted
     from beeyard.domain.spec import Backoff as Backoff
     from beeyard.domain.spec import Endpoint as Endpoint
     from beeyard.domain.spec import LogSpec as LogSpec
@@ -20,19 +68,56 @@ if TYPE_CHECKING:
     from beeyard.domain.spec import RestartPolicy as RestartPolicy
     from beeyard.domain.spec import StopStep as StopStep
     from beeyard.domain.spec import WorkerSpec as WorkerSpec
+    from beeyard.domain.values import WorkerId as WorkerId
+    from beeyard.entrypoints.http.async_client import AsyncClient as AsyncClient
+    from beeyard.entrypoints.http.async_client import AsyncJob as AsyncJob
+    from beeyard.entrypoints.http.client import Client as Client
+    from beeyard.entrypoints.http.client import Job as Job
+    from beeyard.ports.journal import Entry as Entry
+    from beeyard.ports.journal import Verdict as Verdict
+    from beeyard.ports.logs import LogLine as LogLine
 
-_HOMES = {
-    "Master": "bootstrap",
-    "WorkerView": "application.views",
-    "BeeyardError": "domain.errors",
-    "Backoff": "domain.spec",
-    "Endpoint": "domain.spec",
-    "LogSpec": "domain.spec",
-    "ProbeSpec": "domain.spec",
-    "RestartPolicy": "domain.spec",
-    "StopStep": "domain.spec",
-    "WorkerSpec": "domain.spec",
+_NAMES = {
+    "application.operations.add": ["Add"],
+    "application.operations.apply": ["Applied", "Apply"],
+    "application.operations.audit_export": ["AuditExport"],
+    "application.operations.audit_log": ["AuditLog"],
+    "application.operations.audit_verify": ["AuditVerify"],
+    "application.operations.down": ["Down", "DownView"],
+    "application.operations.events": ["Events"],
+    "application.operations.info": ["Info", "InfoView"],
+    "application.operations.job_cancel": ["JobCancel"],
+    "application.operations.job_events": ["JobEvents"],
+    "application.operations.job_get": ["JobGet"],
+    "application.operations.job_list": ["JobList"],
+    "application.operations.logs": ["Logs"],
+    "application.operations.ps": ["Ps"],
+    "application.operations.remove": ["Remove"],
+    "application.operations.restart": ["Restart"],
+    "application.operations.show": ["Show"],
+    "application.operations.start": ["Start"],
+    "application.operations.stop": ["Stop"],
+    "application.operations.token_create": ["TokenCreate", "TokenCreated"],
+    "application.operations.token_link": ["LoginLink", "TokenLink"],
+    "application.operations.token_list": ["TokenList", "TokenView"],
+    "application.operations.token_revoke": ["TokenRevoke"],
+    "application.operations.why": ["Why", "WhyView"],
+    "application.views": ["Event", "JobView", "WorkerDetail", "WorkerEvent", "WorkerView"],
+    "bootstrap": ["Master"],
+    "domain.access": ["Grant"],
+    "domain.errors": [
+        *("BeeyardError", "Denied", "Invalid", "Limited", "NotFound", "Refused"),
+        *("Rejected", "Unavailable", "Unidentified", "Untrusted"),
+    ],
+    "domain.spec": ["Backoff", "Endpoint", "LogSpec", "ProbeSpec", "RestartPolicy", "StopStep", "WorkerSpec"],
+    "domain.values": ["WorkerId"],
+    "entrypoints.http.async_client": ["AsyncClient", "AsyncJob"],
+    "entrypoints.http.client": ["Client", "Job"],
+    "ports.journal": ["Entry", "Verdict"],
+    "ports.logs": ["LogLine"],
 }
+
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 __all__ = list(_HOMES)
 

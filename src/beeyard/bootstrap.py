@@ -11,12 +11,15 @@ from msgspec import Struct
 from beeyard.adapters.clock import SystemClock
 from beeyard.adapters.host.launcher import LauncherClient, quit_launcher
 from beeyard.adapters.host.system import LinuxHost
+from beeyard.adapters.journal import FileJournal
 from beeyard.adapters.logs import FileLogs
 from beeyard.adapters.probes import NetworkProber
 from beeyard.adapters.providers import PROVIDERS
+from beeyard.adapters.secrets import LocalSecrets
 from beeyard.adapters.stores.sqlite import SqliteStore
 from beeyard.application import master as application
 from beeyard.application.master import Place
+from beeyard.application.operations import OPERATIONS
 from beeyard.domain.errors import Refused, Unavailable
 from beeyard.launcher.locks import holder, lock
 from beeyard.launcher.paths import Paths
@@ -90,8 +93,8 @@ async def build(paths: Paths, *, keep_master: Sequence[str], store: Store | None
         keep_master: what the launcher starts when the master dies; empty when the master is part of another program.
         store: instead of the database in the state folder.
     """
-    launcher = LauncherClient(paths, keep_master)
-    providers = {name: provider(launcher) for name, provider in PROVIDERS.items()}
+    launcher, secrets = LauncherClient(paths, keep_master), LocalSecrets()
+    providers = {name: provider(launcher, secrets) for name, provider in PROVIDERS.items()}
     master = Master(
         store=store or await SqliteStore.open(Path(paths.database)),
         providers=providers,
@@ -99,6 +102,11 @@ async def build(paths: Paths, *, keep_master: Sequence[str], store: Store | None
         clock=SystemClock(),
         host=LinuxHost(paths),
         logs=FileLogs(paths),
-        place=Place(os.getpid(), paths.state, paths.master_socket, launcher.pid, launcher.pump_pid),
+        journal=await FileJournal.open(Path(paths.journal)),
+        place=Place(
+            os.getpid(), paths.state, paths.master_socket, launcher.pid, launcher.pump_pid, lambda: master.listening.url
+        ),
+        operations=OPERATIONS,
+        secrets=secrets,
     )
     return Application(master, launcher, paths)

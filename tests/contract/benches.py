@@ -19,6 +19,7 @@ from beeyard.launcher.locks import holder
 from beeyard.launcher.paths import Paths
 from beeyard.ports.provider import Occurrence
 from tests.contract.launcher_ways import program
+from tests.fakes.secrets import FakeSecrets
 from tests.yard import PATIENCE, Yard
 
 FILES = 1000
@@ -59,7 +60,8 @@ class ProcessBench:
         """Become the owner; the launcher is started if there is none."""
         client.launcher_argv = lambda paths, master: [*program(self.way, "launcher", paths), "--", *master]
         self.client = client.LauncherClient(self.paths)
-        self.provider = ProcessProvider(self.client)
+        self.secrets = FakeSecrets()
+        self.provider = ProcessProvider(self.client, self.secrets)
         self.seen = []
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))

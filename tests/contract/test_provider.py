@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import shlex
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -308,16 +310,54 @@ async def test_exec_output_is_bounded(on: ProcessBench) -> None:
     assert (answer.code, answer.output) == (0, "x" * 4096)
 
 
-async def test_usage_is_of_the_attempt_that_runs(on: ProcessBench) -> None:
-    """Figures while it lives; nothing for one that is gone or was never there."""
+async def test_usage_is_of_the_attempts_that_run(on: ProcessBench) -> None:
+    """In the order in which was asked; nothing for one that is gone or was never there."""
     await on.ready(on.spec("i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done; echo up; exec sleep 1000"))
-    reading = await on.provider.usage("worker", 1)
-    assert reading is not None
-    assert (reading.cpu > 0, reading.rss > 100_000, reading.processes) == (True, True, 1)
-    assert await on.provider.usage("worker", 2) is None
+    await on.ready(on.spec(WAITING, name="other"))
+    asked = [("nobody", 1), ("worker", 1), ("worker", 2), ("other", 1)]
+    for _ in range(2):
+        nobody, worker, later, other = await on.provider.usages(asked)
+        assert worker is not None
+        assert (worker.cpu > 0, worker.rss > 100_000, worker.processes) == (True, True, 1)
+        assert (nobody, later, other is None) == (None, None, False)
     await on.provider.kill("worker", 1)
     await on.exited()
-    assert await on.provider.usage("worker", 1) is None
+    nobody, worker, later, other = await on.provider.usages(asked)
+    assert (nobody, worker, later, other is None) == (None, None, None, False)
+
+
+async def test_usage_is_of_the_whole_tree(on: ProcessBench) -> None:
+    """A leader that only waits does not hide what its children use, the ended ones included."""
+    burn = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"
+    await on.ready(on.spec(f"({burn}); sleep 1000 & sleep 1000 & echo up; wait"))
+    [seen] = await on.provider.usages([("worker", 1)])
+    assert seen is not None
+    assert (seen.processes, seen.cpu > 0.05) == (3, True)
+
+
+async def test_usage_grows_with_what_is_used(on: ProcessBench) -> None:
+    """Look after look: CPU never less, memory as it is now."""
+    grow = "import time; held = b'x' * (32 << 20); print('up', flush=True); time.sleep(1000)"
+    run = f"exec {shlex.quote(sys.executable)} -S -c {shlex.quote(grow)}"
+    script = f"echo up; while ! test -e grow; do sleep 0.02; done; {run}"
+    await on.ready(on.spec(script, working_directory=on.paths.state))
+    [before] = await on.provider.usages([("worker", 1)])
+    Path(on.paths.state, "grow").touch()
+    await until(lambda: on.lines().count("up") == 2)
+    [after] = await on.provider.usages([("worker", 1)])
+    assert before is not None
+    assert after is not None
+    assert after.rss - before.rss > 32 * 1024**2
+    assert after.cpu > before.cpu
+
+
+async def test_describe_says_what_would_run_and_whether_it_is_there(on: ProcessBench) -> None:
+    """Without running it."""
+    for program, exists in (("/bin/sh", True), ("/no/such/program", False)):
+        assert on.provider.describe(on.program(program)) == {
+            "executable_path": program,
+            "executable_exists": exists,
+        }
 
 
 async def test_after_drain_all_that_was_written_can_be_read(on: ProcessBench) -> None:
@@ -373,12 +413,12 @@ async def test_check_names_what_would_keep_a_spec_from_running(on: ProcessBench,
     plain.write_text("")
     problems = on.provider.check(on.program("/no/such/program", working_directory="/no/such/folder"))
     assert [str(problem) for problem in problems] == [
-        "execution.executable_path: found no file /no/such/program, expected an executable file",
-        "execution.working_directory: found no folder /no/such/folder, expected an existing folder",
+        "run.executable_path: found no file /no/such/program, expected an executable file",
+        "run.working_directory: found no folder /no/such/folder, expected an existing folder",
     ]
     if os.access(plain, os.X_OK) is False:
         assert [str(problem) for problem in on.provider.check(on.program(str(plain)))] == [
-            f"execution.executable_path: found {plain}, not executable, expected an executable file (chmod +x)"
+            f"run.executable_path: found {plain}, not executable, expected an executable file (chmod +x)"
         ]
     assert on.provider.check(on.spec("true")) == []
     assert await on.provider.list_owned() == []

@@ -15,7 +15,7 @@ from beeyard.adapters.stores.memory import MemoryStore
 from beeyard.domain.errors import BeeyardError, Refused, Unavailable
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.worker import Cause, Death, Running, Worker
-from beeyard.ports.store import ANY, KEPT, Commit, Put, Snapshot, Store, StoryEntry
+from beeyard.ports.store import ANY, KEPT, Commit, Document, Put, Snapshot, Store, StoryEntry
 from tests.fakes.store import FakeStore, a_commit, a_worker
 
 OPENERS = {**STORES, "fake": FakeStore.open}
@@ -207,9 +207,122 @@ async def test_a_closed_store_says_so(store: Store) -> None:
     await store.close()
     with pytest.raises(Unavailable, match="the store is closed"):
         await store.commit(a_commit(facts={"boot": "x"}), durable=False)
-    for late in (store.load(), store.story("a", 1), store.deaths("a", 1)):
+    reads = store.load(), store.story("a", 1), store.deaths("a", 1), store.documents("job"), store.document("job", "1")
+    for late in reads:
         with pytest.raises(Unavailable, match="the store is closed"):
             await late
+
+
+# --- documents ------------------------------------------------------------------------------------------------------
+
+
+def jobs(*keys: str) -> list[Document]:
+    """Documents of kind `job`, each with its key for a body."""
+    return [Document("job", key, key.encode()) for key in keys]
+
+
+async def filed(store: Store, *documents: Document) -> None:
+    """Commit these documents."""
+    await store.commit(a_commit(documents=documents), durable=False)
+
+
+async def test_no_document_is_there_that_nobody_wrote(store: Store) -> None:
+    """Nothing is listed, and one asked for is None."""
+    assert await store.documents("job") == []
+    assert await store.document("job", "1") is None
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00", bytes(range(256)) * 300, '"é"'.encode()])
+async def test_a_document_comes_back_byte_for_byte(store: Store, body: bytes) -> None:
+    """Whatever the bytes are, an empty body is not the same as none."""
+    await filed(store, Document("job", "1", body))
+    assert await store.document("job", "1") == body
+    assert await store.documents("job") == [Document("job", "1", body)]
+
+
+async def test_a_document_written_again_is_replaced(store: Store) -> None:
+    """Within one commit as well: the last one stands."""
+    await filed(store, Document("job", "1", b"old"))
+    await filed(store, Document("job", "1", b"new"))
+    assert await store.documents("job") == [Document("job", "1", b"new")]
+    await filed(store, Document("job", "1", b"newer"), Document("job", "1", b"newest"))
+    assert await store.documents("job") == [Document("job", "1", b"newest")]
+
+
+async def test_a_document_without_a_body_is_deleted(store: Store) -> None:
+    """Whether it was there or not; and what comes after in the same commit is written."""
+    await filed(store, *jobs("1", "2", "3"))
+    await filed(store, Document("job", "1", None), Document("job", "never there", None))
+    assert await store.documents("job") == jobs("3", "2")
+    assert await store.document("job", "1") is None
+    await filed(store, Document("job", "2", None), Document("job", "2", b"again"))
+    assert await store.document("job", "2") == b"again"
+
+
+async def test_documents_come_last_key_first(store: Store) -> None:
+    """Keys are words, not numbers, and sort by code point; `before` and `limit` page through them."""
+    await filed(store, *jobs("b", "10", "", "2", "é", "a", "B", "\U0001f41d", "ab"))
+    newest_first = jobs("\U0001f41d", "é", "b", "ab", "a", "B", "2", "10", "")
+    assert await store.documents("job") == newest_first
+    assert await store.documents("job", limit=3) == newest_first[:3]
+    assert await store.documents("job", before="b") == newest_first[3:]
+    assert await store.documents("job", before="aa", limit=2) == newest_first[4:6]
+    assert await store.documents("job", limit=100) == newest_first
+    assert await store.documents("job", before="") == []
+    assert await store.documents("job", limit=0) == await store.documents("job", limit=-1) == []
+
+
+async def test_kinds_of_documents_know_nothing_of_each_other(store: Store) -> None:
+    """The same key in another kind is another document, for reading, deleting and expiry."""
+    token = Document("token", "1", b"a token")
+    await filed(store, *jobs("1", "2"), token)
+    assert await store.documents("token") == [token]
+    await store.commit(a_commit(documents=[Document("job", "1", None)], expired=[("job", "9")]), durable=False)
+    assert (await store.documents("job"), await store.documents("token")) == ([], [token])
+    assert await store.document("token", "1") == b"a token"
+    assert await store.documents("") == []
+
+
+async def test_expired_documents_go_before_new_ones_come(store: Store) -> None:
+    """Those whose key sorts before the one named; so one written in the same commit stays, however old its key."""
+    await filed(store, *jobs("1", "2", "3", "4"))
+    await store.commit(a_commit(documents=jobs("1"), expired=[("job", "3"), ("token", "9")]), durable=False)
+    assert await store.documents("job") == jobs("4", "3", "1")
+
+
+async def test_a_refused_commit_leaves_no_document(store: Store) -> None:
+    """Nothing is written, deleted or expired by a commit that a stale put refuses."""
+    await added(store, "a")
+    await filed(store, *jobs("1", "2", "3"))
+    with pytest.raises(Refused):
+        await store.commit(
+            a_commit(
+                Put(a_worker("a", new=1), 5, 6),
+                documents=[*jobs("4"), Document("job", "2", None), Document("job", "3", b"changed")],
+                expired=[("job", "2")],
+            ),
+            durable=True,
+        )
+    assert await store.documents("job") == jobs("3", "2", "1")
+
+
+async def test_documents_outlive_the_workers_of_their_commit(store: Store) -> None:
+    """No removal of a worker touches them."""
+    await store.commit(a_commit(Put(a_worker("a"), 0, 1), documents=jobs("a")), durable=False)
+    await store.commit(a_commit(removed=["a"]), durable=False)
+    assert await store.documents("job") == jobs("a")
+
+
+@pytest.mark.parametrize("kind", PERSISTENT)
+@pytest.mark.parametrize("durable", [False, True])
+async def test_documents_survive_reopening(kind: str, durable: bool, tmp_path: Path) -> None:
+    """They are there for the next process, and so is what became of them."""
+    async with opened(kind, tmp_path / "store") as store:
+        await store.commit(a_commit(documents=jobs("1", "2", "3")), durable=durable)
+        gone = a_commit(documents=[Document("job", "2", None)], expired=[("job", "2")])
+        await store.commit(gone, durable=durable)
+    async with opened(kind, tmp_path / "store") as store:
+        assert await store.documents("job") == jobs("3")
 
 
 # --- every store does what memory does ------------------------------------------------------------------------------
@@ -219,6 +332,8 @@ texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8)
 entries = st.builds(StoryEntry, ids, st.floats(0, 1e10), texts, texts, texts, st.integers(0, 9), texts)
 stories = st.lists(st.tuples(entries, st.sampled_from([1, 1, 2, KEPT - 1])), max_size=3)
 ends = st.builds(death, st.integers(1, 50), texts)
+kinds = st.sampled_from(["job", "token"])
+documents = st.builds(Document, kinds, texts, st.none() | st.binary(max_size=8))
 
 
 @st.composite
@@ -235,6 +350,8 @@ def commits(draw: st.DrawFn) -> Commit:
         story=[entry for entry, times in draw(stories) for _ in range(times)],
         deaths=draw(st.lists(st.tuples(ids, ends), max_size=3)),
         facts=draw(st.dictionaries(texts, texts, max_size=2)),
+        documents=draw(st.lists(documents, max_size=3)),
+        expired=draw(st.lists(st.tuples(kinds, texts), max_size=1)),
     )
 
 
@@ -250,7 +367,10 @@ async def outcome(store: Store, commit: Commit) -> tuple[str, dict[str, object]]
 async def seen(store: Store) -> object:
     """All that a reader can see."""
     pasts = [(await store.story(id, KEPT), await store.deaths(id, KEPT)) for id in ("a", "b", "web.1")]
-    return await store.load(), pasts
+    filed = [
+        (await store.documents(kind), await store.documents(kind, before="K", limit=1)) for kind in ("job", "token")
+    ]
+    return await store.load(), pasts, filed
 
 
 @pytest.mark.parametrize("kind", [kind for kind in STORES if kind != "memory"])

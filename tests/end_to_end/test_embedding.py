@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,29 @@ async def test_an_error_in_the_block_is_raised_as_it_is(tmp_path: Path) -> None:
             await asyncio.sleep(0)
             raise LookupError("mine")
     eventually(lambda: not any(map(holder, Yard(tmp_path)._locks())), "launcher and pump gone")
+
+
+async def test_what_happens_is_told_to_any_number_of_readers(tmp_path: Path) -> None:
+    """Each from where it likes: from now on, from the oldest, or behind an event it knows."""
+    async with beeyard.Master.open(str(tmp_path)) as master:
+        late = master.feed.read(None)
+        await master.add_worker(sleeper())
+        await pid_of(master)
+        oldest = await _until_running(master.feed.read(""))
+        assert [event.data.now.state for event in oldest][-2:] == ["starting", "running"]
+        assert await _until_running(late) == oldest
+        first, *rest = oldest
+        assert await _until_running(master.feed.read(first.cursor)) == rest
+
+
+async def _until_running(batches: AsyncIterator[list[beeyard.Event]]) -> list[beeyard.Event]:
+    """A worker's events up to the one by which it runs."""
+    found: list[beeyard.Event] = []
+    async with asyncio.timeout(15):
+        async for batch in batches:
+            for event in batch:
+                if event.kind == "worker":
+                    found.append(event)
+                    if event.data.now.state == "running":
+                        return found
+    return found

@@ -23,25 +23,46 @@ class FakeLogs:
         return line
 
     async def tail(self, worker: str, lines: int, *, since: float | None = None) -> list[LogLine]:
-        found = [line for line in self.lines if line.worker == worker]
-        if since is not None:
-            found = [line for line in found if line.at is None or line.at >= since]
-        return found[-lines:] if lines > 0 else []
+        return _newest(self.lines, worker, lines, since)
 
-    async def follow(self, workers: Sequence[str], lines: int) -> AsyncGenerator[LogLine]:
+    async def read(
+        self,
+        workers: Sequence[str],
+        lines: int,
+        *,
+        follow: bool = False,
+        stream: Stream | None = None,
+        since: float | None = None,
+        after: str | None = None,
+    ) -> AsyncGenerator[list[LogLine]]:
+        """`after` is the text of the last line that was read."""
         queue: asyncio.Queue[LogLine] = asyncio.Queue()
         self._followers.append(queue)
+
+        def wanted(line: LogLine) -> bool:
+            return line.worker in workers and stream in (None, line.stream)
+
         try:
-            for worker in workers:
-                for line in await self.tail(worker, lines):
-                    yield line
-            while True:
+            found = [line for line in self.lines if wanted(line)]
+            if after is not None:
+                found = found[[line.text for line in found].index(after) + 1 :]
+            else:
+                found = [line for name in workers for line in _newest(found, name, lines, since)]
+            yield sorted(found, key=lambda line: line.at or 0.0)
+            while follow:
                 line = await queue.get()
-                if line.worker in workers:
-                    yield line
+                if wanted(line):
+                    yield [line]
         finally:
             self._followers.remove(queue)
 
     async def remove(self, worker: str) -> None:
         self.removed.append(worker)
         self.lines = [line for line in self.lines if line.worker != worker]
+
+
+def _newest(lines: Sequence[LogLine], worker: str, count: int, since: float | None) -> list[LogLine]:
+    found = [line for line in lines if line.worker == worker]
+    if since is not None:
+        found = [line for line in found if line.at is None or line.at >= since]
+    return found[-count:] if count > 0 else []

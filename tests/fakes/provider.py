@@ -1,7 +1,7 @@
 """A provider whose workers live in memory and die when a test says so. It outlives any number of masters."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from beeyard.domain.errors import BeeyardError, Problem, Unavailable
 from beeyard.domain.messages import Exit, Handle
@@ -105,6 +105,9 @@ class FakeProvider:
         self.calls.append(("check", spec.id))
         return list(self.problems)
 
+    def secrets(self, spec: WorkerSpec) -> dict[str, str]:
+        return {name: f"run.{field}" for field, name in spec.run.get("secrets", {}).items()}
+
     async def launch(self, spec: WorkerSpec, attempt: int, ports: Mapping[str, int]) -> Handle:
         await self._called("launch", spec.id, attempt)
         known = self.attempts.get((spec.id, attempt))
@@ -153,11 +156,14 @@ class FakeProvider:
         while True:
             yield await queue.get()
 
-    async def usage(self, worker: str, attempt: int) -> Reading | None:
-        await self._called("usage", worker, attempt)
-        if self._sight(worker, attempt).state != "running":
-            return None
-        return self.readings.get(worker, Reading(cpu=0.0, rss=0, processes=1))
+    async def usages(self, attempts: Sequence[tuple[str, int]]) -> list[Reading | None]:
+        await self._called("usages", *attempts)
+        ran = [self._sight(*attempt).state == "running" for attempt in attempts]
+        none = Reading(cpu=0.0, rss=0, processes=1)
+        return [self.readings.get(name, none) if runs else None for (name, _), runs in zip(attempts, ran, strict=True)]
+
+    def describe(self, spec: WorkerSpec) -> dict[str, str | bool]:
+        return {"runs": "in memory"}
 
     async def exec(self, spec: WorkerSpec, command: tuple[str, ...], timeout: float) -> Answer:
         await self._called("exec", spec.id, command)

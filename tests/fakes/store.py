@@ -8,7 +8,7 @@ from beeyard.domain.errors import Unavailable
 from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.values import WorkerId
 from beeyard.domain.worker import Death, Worker, new
-from beeyard.ports.store import Commit, Put, StoryEntry
+from beeyard.ports.store import Commit, Document, Put, StoryEntry
 
 
 class FakeStore(MemoryStore):
@@ -57,6 +57,9 @@ def a_commit(
     story: Iterable[StoryEntry] = (),
     deaths: Iterable[tuple[str, Death]] = (),
     facts: Mapping[str, str] | None = None,
+    documents: Iterable[Document] = (),
+    expired: Iterable[tuple[str, str]] = (),
 ) -> Commit:
     """A commit of what is named."""
-    return Commit(list(puts), list(removed), list(story), list(deaths), dict(facts or {}))
+    past = list(story), list(deaths)
+    return Commit(list(puts), list(removed), *past, dict(facts or {}), list(documents), list(expired))

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from beeyard.application.master import Master, Place
+from beeyard.application.operations import OPERATIONS
 from beeyard.domain.errors import Unavailable
 from beeyard.domain.messages import Handle
 from beeyard.domain.spec import Backoff, RestartPolicy, WorkerSpec
@@ -15,9 +16,11 @@ from beeyard.ports.provider import Provider
 from beeyard.ports.store import Put, Store
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.host import FakeHost
+from tests.fakes.journal import FakeJournal
 from tests.fakes.logs import FakeLogs
 from tests.fakes.prober import FakeProber
 from tests.fakes.provider import Attempt, FakeProvider
+from tests.fakes.secrets import FakeSecrets
 from tests.fakes.store import FakeStore, a_commit
 
 POLICY = RestartPolicy(
@@ -41,12 +44,14 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.host, self.logs = FakeClock(), FakeHost(), FakeLogs()
+        self.journal, self.secrets = FakeJournal(), FakeSecrets()
         self.provider, self.store, self.prober = FakeProvider(), FakeStore(), FakeProber()
         self.calls = self.store.calls = self.provider.calls
 
     def master(self, provider: Provider | None = None, store: Store | None = None) -> Master:
         """One that has not begun to run."""
         self.store.reopen()
+        self.journal.reopen()
         return Master(
             store=store or self.store,
             providers={"fake": provider or self.provider},
@@ -54,7 +59,10 @@ class World:
             clock=self.clock,
             host=self.host,
             logs=self.logs,
+            journal=self.journal,
             place=PLACE,
+            operations=OPERATIONS,
+            secrets=self.secrets,
             roll=lambda: 0.5,
         )
 

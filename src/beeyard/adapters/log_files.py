@@ -4,7 +4,7 @@ Knows what the pump leaves (`NAME.log`, the older `NAME.log.1`, …, and beside 
 wall clock) and that it may rotate at any moment; writes nothing, blocks on disks, and is for one thread at a time.
 
 When a file is put aside, its unfinished last line moves to the new one. A reader that had already gone beyond the cut
-has read that much of the new file.
+has read that much of the new file; so has one that comes back with a place beyond the cut.
 """
 
 import os
@@ -19,13 +19,27 @@ LINE_LIMIT = 64 * 1024
 
 _RECORD = struct.Struct("<Qd")
 _BLOCK = 256 * 1024
+_LOOK = 32 * 1024
+"""Bytes of one look at what is new: making lines of them takes a thread a few milliseconds."""
+
+
+class Place(NamedTuple):
+    """A position that outlives its reader: the file, by its inode and by when it was begun, and the offset in it.
+
+    `born` tells a file from a later one to which the system gave the same inode; 0 where that is not known.
+    """
+
+    inode: int
+    born: int
+    offset: int
 
 
 class Line(NamedTuple):
-    """When it was written, if that is known, and what."""
+    """When it was written, if that is known, what, and where the next one begins."""
 
     at: float | None
     text: str
+    end: Place
 
 
 class LogSource:
@@ -35,10 +49,25 @@ class LogSource:
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._index = -1
         self._index_path = ".idx".join(path.rsplit(".log", 1))
-        self._path = path
+        self.path = path
         self._known = (0, 0, 0.0)  # offsets from, until: this time
+        self._born = 0
         self.inode = os.fstat(self.fd).st_ino
         self._open_index()
+
+    @property
+    def born(self) -> int:
+        """When it was begun, in microseconds, of which the lowest 32 bits are enough to tell it from others."""
+        if not self._born and self._index < 0:
+            self._open_index()
+        if not self._born and self._index >= 0 and os.fstat(self._index).st_size >= _RECORD.size:
+            offset, at = self._record(0)
+            self._born = 0 if offset else int(at * 1e6) & 0xFFFFFFFF
+        return self._born
+
+    def place(self, offset: int) -> Place:
+        """A place in it."""
+        return Place(self.inode, self.born, offset)
 
     def size(self) -> int:
         """Bytes in it now."""
@@ -53,12 +82,13 @@ class LogSource:
             self._open_index()
         if self._index < 0:
             return None
+        size = self.size()  # Before the index: what is in the file by now is in there, too.
         count = os.fstat(self._index).st_size // _RECORD.size
         found = bisect_right(range(count), offset, key=lambda number: self._record(number)[0])
         if not found:
             return None
         first, at = self._record(found - 1)
-        self._known = (first, self._record(found)[0] if found < count else 0, at)
+        self._known = (first, self._record(found)[0] if found < count else size, at)
         return at
 
     def close(self) -> None:
@@ -74,7 +104,7 @@ class LogSource:
     def _open_index(self) -> None:
         with suppress(OSError):
             index = os.open(self._index_path, os.O_RDONLY | os.O_CLOEXEC)
-            if Path(self._path).stat().st_ino == self.inode:
+            if Path(self.path).stat().st_ino == self.inode:
                 self._index = index
             else:  # rotated meanwhile: that one is about another file
                 os.close(index)
@@ -107,15 +137,15 @@ class LineCutter:
             self._cut |= len(piece) > room
             if end < 0:
                 break
-            lines += self.release()
+            lines += self.release(source.place(offset + end + 1))
             start = end + 1
         return lines
 
-    def release(self) -> list[Line]:
-        """The line held, if there is one, as if it were finished."""
+    def release(self, end: Place) -> list[Line]:
+        """The line held, if there is one, as if it were finished there."""
         if not self._begun:
             return []
-        line = Line(self._at, self._held.decode("utf-8", "replace") + "…" * self._cut)
+        line = Line(self._at, self._held.decode("utf-8", "replace") + "…" * self._cut, end)
         self._held.clear()
         self._begun = self._cut = False
         return [line]
@@ -129,13 +159,19 @@ class LogFollower:
         self._source: LogSource | None = None
         self._offset = 0
         self.cutter = LineCutter()
+        self.begun: Place | None = None
+        self.lost = False
 
     def begin(self, lines: int) -> list[Line]:
-        """Go to where the newest lines begin, and read to the end; an unfinished one stays in the cutter."""
+        """Go to where the newest lines begin, and read to the end; an unfinished one stays in the cutter.
+
+        `begun` is where the first of them begins.
+        """
         files = _open_all(self._base)
         if not files:
             return []
         number, self._offset = _line_start(files, lines)
+        self.begun = files[number].place(self._offset)
         for source in files[:number]:
             source.close()
         found: list[Line] = []
@@ -144,16 +180,34 @@ class LogFollower:
                 self._source.close()
                 self._offset = 0
             self._source = source
-            while read := self.read():
+            while (read := self.read()) is not None:
                 found += read
-                del found[: max(0, len(found) - lines)]
+                if (surplus := len(found) - lines) > 0:
+                    self.begun = found[surplus - 1].end
+                    del found[:surplus]
         return found
 
-    def read(self) -> list[Line] | None:
+    def resume(self, place: Place | None) -> bool:
+        """Go to a place (None: to the oldest byte there is); False when it is gone, and the oldest is what is left."""
+        files = _open_all(self._base)
+        number = 0 if place is None else _holding(files, place, f"{self._base}.log")
+        if files:
+            self._source = files.pop(number or 0)
+            self._offset = place.offset if place and number is not None else 0
+            self.begun = self._source.place(self._offset)
+        for source in files:
+            source.close()
+        return number is not None
+
+    def release(self) -> list[Line]:
+        """The unfinished line, if there is one, as it is."""
+        return self.cutter.release(self._source.place(self._offset)) if self._source else []
+
+    def read(self, block: int = _BLOCK) -> list[Line] | None:
         """What a block's worth of bytes finishes; None at the end of the file."""
         if self._source is None:
             return None
-        data = os.pread(self._source.fd, _BLOCK, self._offset)
+        data = os.pread(self._source.fd, block, self._offset)
         if not data:
             return None
         lines = self.cutter.feed(data, self._source, self._offset)
@@ -161,14 +215,19 @@ class LogFollower:
         return lines
 
     def advance(self) -> list[Line] | None:
-        """Like `read`, and on to the next file where this one is done; None: there is nothing new."""
+        """Like `read`, and on to the next file where this one is done; None: there is nothing new.
+
+        `lost` is set when files may have been deleted in between; the next one then begins at `begun`.
+        """
         while True:
-            lines = self.read()
+            lines = self.read(_LOOK)
             if lines is not None or not self._is_put_aside():
                 return lines
-            lines = self.read()  # it may have grown until it was put aside; now it is final
+            lines = self.read(_LOOK)  # it may have grown until it was put aside; now it is final
             if lines is not None or not self._step():
                 return lines
+            if self.lost:
+                return []
 
     def close(self) -> None:
         """Harmless twice."""
@@ -186,12 +245,13 @@ class LogFollower:
     def _step(self) -> bool:
         done = self._source
         try:
-            following = _successor(self._base, done)
+            following, self.lost = _successor(self._base, done)
         except OSError:
             return False  # rotated under our eyes; next time
         surplus = max(0, self._offset - done.size()) if done else 0
         self.close()
         self._source, self._offset = following, surplus
+        self.begun = following.place(surplus)
         return True
 
 
@@ -227,6 +287,23 @@ def _open_all(base: str) -> list[LogSource]:
             source.close()
 
 
+def _holding(sources: list[LogSource], place: Place, newest: str) -> int | None:
+    """The number of the file that a place is in; None when it is gone, or was emptied by someone."""
+    for number, source in enumerate(sources):
+        if source.inode == place.inode and (not place.born or not source.born or place.born == source.born):
+            if source.size() < place.offset and _is_named(newest, source):  # In this order: it may be put aside now.
+                return None
+            return number
+    return None
+
+
+def _is_named(path: str, source: LogSource) -> bool:
+    try:
+        return Path(path).stat().st_ino == source.inode
+    except FileNotFoundError:
+        return False
+
+
 def _line_start(sources: list[LogSource], lines: int) -> tuple[int, int]:
     """Which source, and the offset in it, where the newest lines begin; an unfinished line is one of them."""
     left = lines
@@ -249,8 +326,11 @@ def _line_start(sources: list[LogSource], lines: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _successor(base: str, done: LogSource | None) -> LogSource:
-    """The file that follows. If ours is not among them any more, the first that was written to since."""
+def _successor(base: str, done: LogSource | None) -> tuple[LogSource, bool]:
+    """The file that follows. If ours is not among them any more, the first that was written to since.
+
+    And whether there may have been others between the two: where several are kept, ours went long after it was full.
+    """
     paths = _paths(base)
     if not paths:
         raise FileNotFoundError(base)
@@ -267,4 +347,4 @@ def _successor(base: str, done: LogSource | None) -> LogSource:
     if source.inode != inodes[number]:
         source.close()
         raise FileNotFoundError(paths[number])
-    return source
+    return source, done is not None and done.inode not in inodes and len(paths) > 1

@@ -29,14 +29,21 @@ class Dependencies:
         """Those that need this worker and are waiting to start."""
         return [other for other in self.on(name) if isinstance(self._supervisors[other].worker.phase, Preparing)]
 
+    def missing(self, spec: WorkerSpec) -> list[tuple[str, Condition, Worker | None]]:
+        """Each condition that does not hold: of which worker, and how that one is; None if it is not there."""
+        found = [(need, condition, self._supervisors.get(need)) for need, condition in spec.depends_on.items()]
+        return [
+            (need, condition, None if supervisor is None else supervisor.worker)
+            for need, condition, supervisor in found
+            if supervisor is None or not _met(supervisor.worker, condition)
+        ]
+
     def unmet(self, spec: WorkerSpec) -> str:
         """What the start waits for, in words; empty when for nothing."""
-        for need, condition in spec.depends_on.items():
-            supervisor = self._supervisors.get(need)
-            if supervisor is None:
+        for need, condition, worker in self.missing(spec):
+            if worker is None:
                 return f"waits for {need}, which is not there"
-            if not _met(supervisor.worker, condition):
-                return f"waits for {need} to be {condition} (it is {state(supervisor.worker)})"
+            return f"waits for {need} to be {condition} (it is {state(worker)})"
         return ""
 
 

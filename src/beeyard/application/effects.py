@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from beeyard.application.probing import Probing
+from beeyard.application.sampling import last_minute
 from beeyard.application.supervisor import Supervisor
 from beeyard.domain.errors import BeeyardError, Unavailable
 from beeyard.domain.messages import (
@@ -107,7 +108,8 @@ class Effects:
                 self._unwatch(supervisor)
             case Bury():
                 if worker.death is not None:
-                    self._graves.append((worker.id, worker.death, provider))
+                    usage = last_minute(supervisor, worker.death, self._clock.now())
+                    self._graves.append((worker.id, replace(worker.death, usage=usage), provider))
                     if len(self._graves) == 1:
                         self._spawn(self._undertake())
 
@@ -169,12 +171,13 @@ class Effects:
             try:
                 await provider.drain(worker)
                 lines = await self._logs.tail(worker, LAST_LINES, since=death.at - death.uptime - INDEXED)
-                if lines:
-                    self._bury(worker, replace(death, lines=tuple(line.text for line in lines)))
+                death = replace(death, lines=tuple(line.text for line in lines))
             except BeeyardError as error:
                 log.warning("%s: the last lines could not be read: %s", worker, error)
             except Exception:
                 log.exception("%s: the last lines could not be read", worker)
+            if death.lines or death.usage:
+                self._bury(worker, death)
             self._graves.popleft()
 
     async def _sleep(self, seconds: float) -> None:

@@ -12,13 +12,16 @@ from typing import Any
 
 from beeyard.application.dependencies import Dependencies
 from beeyard.application.effects import Effects
+from beeyard.application.feed import Feed
 from beeyard.application.records import Records
 from beeyard.application.supervisor import Supervisor, told
+from beeyard.application.views import WorkerEvent, view
 from beeyard.domain import lifecycle
 from beeyard.domain.errors import BeeyardError, Unavailable
 from beeyard.domain.messages import Blocked, Bury, Effect, Event, Prepare, Prepared
-from beeyard.domain.worker import Death, Preparing, Worker
+from beeyard.domain.worker import Death, Preparing, Worker, state
 from beeyard.ports.clock import Cancel, Clock
+from beeyard.ports.store import StoryEntry
 
 log = logging.getLogger("beeyard")
 
@@ -32,13 +35,14 @@ Request = tuple[Callable[[], Coroutine[Any, Any, None]], asyncio.Future[None]]
 class Engine:
     """All supervisors of one master, and the only code that steps them."""
 
-    def __init__(self, clock: Clock, records: Records, roll: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock, records: Records, roll: Callable[[], float], feed: Feed) -> None:
         self.supervisors: dict[str, Supervisor] = records.supervisors
         self.dependencies = Dependencies(self.supervisors)
         self.records = records
         self.effects: Effects  # Set by whoever wires us: effects need `post`, and we need them.
         self._clock = clock
         self._roll = roll
+        self._feed = feed
         self._inbox: list[tuple[str, Event]] = []
         self._requests: list[Request] = []
         self._wake = asyncio.Event()
@@ -46,6 +50,8 @@ class Engine:
         self._turning = False
         self._resting = False
         self._retry: Cancel | None = None
+        self._told: list[Callable[[], None]] = []
+        self.version = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._spawned: set[asyncio.Task[None]] = set()
 
@@ -99,6 +105,11 @@ class Engine:
                 timer.cancel()
         return reached()
 
+    def regroup(self) -> None:
+        """Workers came, went, or are as they were before: who lists them, and who needs whom, has to know."""
+        self.version += 1
+        self.dependencies.rebuild()
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run beside the turns; cancelled when they end. What goes wrong in it is logged, and ends nothing else."""
         assert self._tasks is not None
@@ -144,6 +155,7 @@ class Engine:
             facts, self._inbox = self._inbox, []
             orders, _ = self._take(facts)
             await self.records.save()
+            self._publish()
             await self._run(orders)
             self._retry_later()
             self._turning = False
@@ -166,17 +178,23 @@ class Engine:
         try:
             await self.records.save_durably()
         except Unavailable:
+            self._told.clear()
             for supervisor, before in touched.items():
                 supervisor.worker = before
-            self.dependencies.rebuild()
+            self.regroup()
             raise
+        self._publish()
         await self._run(orders)
 
     async def _removal_turn(self, names: Sequence[str], check: Callable[[], None]) -> None:
         check()
         await self.records.remove(list(names))
+        at = self._clock.now().wall
         for name in names:
-            self.effects.release(self.supervisors.pop(name))
+            supervisor = self.supervisors.pop(name)
+            self.effects.release(supervisor)
+            self._note(supervisor, None, state(supervisor.worker), at, removed=True)
+        self._publish()
         self.dependencies.rebuild()
 
     def _take(self, events: list[tuple[str, Event]]) -> tuple[Orders, dict[Supervisor, Worker]]:
@@ -203,7 +221,9 @@ class Engine:
             touched.setdefault(supervisor, before)
             supervisor.worker = after
             death = after.death if after.death is not before.death else None
-            self.records.changed(supervisor, told(before, after, event, now.wall), death)
+            entry = told(before, after, event, now.wall)
+            self.records.changed(supervisor, entry, death)
+            self._note(supervisor, entry, state(before), now.wall)
             for effect in effects:
                 if isinstance(effect, Prepare):
                     queue.append((name, self.prepare(after)))
@@ -217,6 +237,24 @@ class Engine:
                 for other in self.dependencies.waiting(name):
                     queue.append((other, self.prepare(self.supervisors[other].worker)))
         return orders, touched
+
+    def _note(
+        self, supervisor: Supervisor, entry: StoryEntry | None, before: str, at: float, *, removed: bool = False
+    ) -> None:
+        """A worker changed; those who follow hear of it once it is saved."""
+        worker = supervisor.worker
+        self.version += 1
+
+        def data() -> WorkerEvent:
+            what, by = (entry.what, entry.by) if entry is not None else ("removed" if removed else "", "")
+            return WorkerEvent(before, what, by, removed, view(worker, self._clock.now()))
+
+        self._told.append(lambda: self._feed.tell("worker", at, data, worker.id))
+
+    def _publish(self) -> None:
+        told, self._told = self._told, []
+        for tell in told:
+            tell()
 
     async def _run(self, orders: Orders) -> None:
         # Last words can wait, a restart can't.

@@ -1,7 +1,6 @@
 """The master of one host: what can be asked of it, and its life from waking up to going down."""
 
 import asyncio
-import difflib
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -9,26 +8,39 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from beeyard.application import views
 from beeyard.application.adoption import Adoption
+from beeyard.application.audit import ANCHOR, Audit
 from beeyard.application.effects import Effects
 from beeyard.application.engine import Engine
+from beeyard.application.feed import Feed
+from beeyard.application.job_records import JobRecords
+from beeyard.application.jobs import Jobs
+from beeyard.application.listening import LISTEN, Listening
+from beeyard.application.obstacles import Obstacles, find
+from beeyard.application.operation import Operation
+from beeyard.application.outlook import Outlook, outlook
 from beeyard.application.records import Records
-from beeyard.application.supervisor import Supervisor
+from beeyard.application.sampling import Sampling, history
+from beeyard.application.secrets import Definitions
+from beeyard.application.supervisor import CLOCK_SET, Supervisor
+from beeyard.application.tokens import Tokens
+from beeyard.application.views import WorkerDetail
 from beeyard.domain import order
-from beeyard.domain.errors import BeeyardError, Invalid, NotFound, Refused
+from beeyard.domain.errors import BeeyardError, Refused
+from beeyard.domain.health import Health
 from beeyard.domain.messages import Asked, Respecified
 from beeyard.domain.plan import Plan, diff
-from beeyard.domain.spec import WorkerSpec
-from beeyard.domain.values import instance_of
+from beeyard.domain.spec import MasterSpec, WorkerSpec, once, require_address
 from beeyard.domain.worker import Down, new
 from beeyard.ports.clock import Clock
 from beeyard.ports.host import Host
+from beeyard.ports.journal import Journal
 from beeyard.ports.logs import Logs
 from beeyard.ports.prober import Prober
 from beeyard.ports.provider import Owned, Provider
+from beeyard.ports.secrets import Secrets
 from beeyard.ports.store import Store
 
 log = logging.getLogger("beeyard")
@@ -45,6 +57,7 @@ class Place(Struct, frozen=True):
     socket: str
     launcher_pid: Callable[[], int | None]
     pump_pid: Callable[[], int | None]
+    url: Callable[[], str | None] = lambda: None
 
 
 class Master:
@@ -58,7 +71,10 @@ class Master:
         clock: Clock,
         host: Host,
         logs: Logs,
+        journal: Journal,
         place: Place,
+        operations: Mapping[str, Operation],
+        secrets: Secrets,
         roll: Callable[[], float] = random.random,
     ) -> None:
         self.place = place
@@ -68,15 +84,27 @@ class Master:
         self.logs = logs
         self.store = store
         self.providers = providers
-        self.records = Records(store, clock)
+        self.feed = Feed(f"{int(clock.now().wall * 1000):x}")
+        self.records = Records(store, clock, self.feed)
         self.supervisors = self.records.supervisors
         self._prober = prober
-        self._engine = Engine(clock, self.records, roll)
+        self.journal = journal
+        self.audit = Audit(journal, clock)
+        self.jobs = Jobs(self, operations, JobRecords(store, clock), self.audit, clock, self.feed)
+        self.tokens = Tokens(store, clock)
+        self.secrets = Definitions(store, secrets)
+        self.listening = Listening()
+        self._operations = operations
+        self._engine = Engine(clock, self.records, roll, self.feed)
         self._engine.effects = Effects(
             providers, prober, clock, host, logs, self._engine.post, self._engine.bury, self._engine.spawn, roll
         )
+        self._obstacles = Obstacles(self.supervisors, providers, self._engine.dependencies, self.secrets)
         self._adoption = Adoption(self._engine, providers, clock, host)
+        self.sampling = Sampling(self.supervisors, providers, clock)
         self.until = self._engine.until
+        self.ending = False
+        self._offset = 0.0
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -91,13 +119,20 @@ class Master:
                 background = [tasks.create_task(provider.serve()) for provider in providers]
                 turns: asyncio.Task[None] | None = None
                 try:
+                    await self.secrets.wake()
                     await self._adoption.wake()
+                    await self.tokens.wake()
+                    self.audit.wake(self.records.facts.get(ANCHOR, ""))
+                    await self.jobs.wake()
+                    self.listening.wake(self.records.facts.get(LISTEN))
                     background += [tasks.create_task(self._adoption.listen(provider)) for provider in providers]
+                    background.append(tasks.create_task(self.sampling.run()))
                     turns = tasks.create_task(self._engine.turns())
                     yield self
                 except Exception as error:
                     failure = error
                 finally:
+                    await self.conclude()
                     self._engine.rest()
                     if turns is not None:
                         await asyncio.wait({turns})
@@ -107,9 +142,16 @@ class Master:
             await self.records.flush()
         finally:
             await self._prober.close()
+            await self.journal.close()
             await self.store.close()
         if failure is not None:
             raise failure
+
+    async def conclude(self) -> None:
+        """The master ends: who follows it gets what there is, who waits for a job its answer. Harmless twice."""
+        self.ending = True
+        self.feed.end()
+        await self.jobs.close()
 
     async def shut_down(self, timeout: float) -> list[str]:
         """Stop every worker, dependents before what they need. What is wanted of each is kept for the next start.
@@ -147,20 +189,21 @@ class Master:
             Refused: `worker_exists`.
             Invalid: a dependency nobody knows, a cycle, a spec that its provider can't run.
         """
+        once(specs)
         for spec in specs:
             if spec.id in self.supervisors:
                 raise Refused("worker_exists", "there is a worker {worker} already", worker=spec.id)
-        self._check(specs)
+        self._obstacles.require_possible(specs)
         for spec in specs:
             self.supervisors[spec.id] = Supervisor(self._adoption.claimed(new(spec)), 0)
-        self._engine.dependencies.rebuild()
+        self._engine.regroup()
         try:
             await self._engine.request([(spec.id, Respecified(spec, by)) for spec in specs])
         except BeeyardError:
             for spec in specs:
                 del self.supervisors[spec.id]
             self.records.undone([spec.id for spec in specs])
-            self._engine.dependencies.rebuild()
+            self._engine.regroup()
             raise
         for spec in specs:
             self._adoption.greet(spec.id)
@@ -185,12 +228,30 @@ class Master:
         """All of these workers and groups, or none."""
         await self._remove(list(dict.fromkeys(found.worker.id for name in names for found in self.find(name))))
 
-    async def apply(self, specs: Sequence[WorkerSpec], origin: str, by: str = "") -> Plan:
-        """Make the workers as the file wishes them, changing only what changed; go on with what was held."""
+    async def apply(
+        self, specs: Sequence[WorkerSpec], origin: str, by: str = "", master: MasterSpec | None = None
+    ) -> Plan:
+        """Make the workers as the file wishes them, changing only what changed; go on with what was held.
+
+        Args:
+            master: what the file says of the master itself; None leaves that as it is.
+        """
         plan = self.plan(specs, origin)
+        if master is not None:
+            require_address(master.listen)
         wished: dict[str, WorkerSpec] = {spec.id: spec for spec in specs}
-        self._check([wished[name] for name in (*plan.add, *plan.restart, *plan.adjust)], without=plan.remove)
         changed = [*plan.restart, *plan.adjust]
+        old = self.secrets.of(origin)
+        new = old if master is None else master.secrets
+        self.secrets.require(origin, new)
+        known = self.secrets.known(origin, new)
+        self._obstacles.require_possible([wished[name] for name in (*plan.add, *changed)], plan.remove, known)
+        self._obstacles.require_unused(self.secrets.known() - known, {*changed, *plan.remove})
+        if master is not None:
+            self.listening.want(master.listen)
+            self.records.fact(LISTEN, self.listening.saved())
+        # Those that the file drops go last: until then workers may need them that are about to change.
+        await self.secrets.define(origin, old | new)
         await self._engine.request([(name, Respecified(wished[name], by)) for name in changed])
         self._engine.dependencies.rebuild()
         if plan.remove:
@@ -198,6 +259,7 @@ class Master:
             await self.until(lambda: self.ended(plan.remove), None)
             await self._remove([name for name in plan.remove if name in self.supervisors])
         await self.add_workers([wished[name] for name in plan.add], by)
+        await self.secrets.define(origin, new)
         await self.release(by)
         return plan
 
@@ -207,7 +269,8 @@ class Master:
         await self._engine.request([(name, Asked("release", by)) for name in held])
 
     def plan(self, specs: Sequence[WorkerSpec], origin: str) -> Plan:
-        """What `apply` would do."""
+        """What `apply` would do. Raises Invalid when two specs are of one worker."""
+        once(specs)
         return diff(specs, (supervisor.worker for supervisor in self.supervisors.values()), origin)
 
     async def _ask(self, name: str, event: Asked) -> None:
@@ -215,66 +278,72 @@ class Master:
 
     async def _remove(self, names: Sequence[str]) -> None:
         specs = [self.supervisors[name].worker.spec for name in names]
-        await self._engine.remove(names, lambda: self._require_removable(names))
+        await self._engine.remove(names, lambda: self._obstacles.require_removable(names))
         for spec in specs:
             try:
                 await self.providers[spec.provider].release(spec.id)
             except BeeyardError as error:
                 log.warning("%s is removed, but not all of it is released: %s", spec.id, error)
 
-    def _require_removable(self, names: Sequence[str]) -> None:
-        for name in names:
-            if name not in self.supervisors:
-                raise self._missing(name)
-            self.supervisors[name].require_down("removed")
-            if needed := [other for other in self._engine.dependencies.on(name) if other not in names]:
-                raise Refused(
-                    "worker_needed",
-                    "{worker} can't be removed: {others} depend on it",
-                    worker=name,
-                    others=", ".join(needed),
-                    hint="remove those first, or change their depends_on",
-                )
-
-    def _check(self, specs: Sequence[WorkerSpec], without: Sequence[str] = ()) -> None:
-        """Refuse early what can't work. Raises Invalid with everything found."""
-        wished: dict[str, WorkerSpec] = {spec.id: spec for spec in specs}
-        stay = {name: s.worker.spec for name, s in self.supervisors.items() if name not in without}
-        known = stay | wished
-        problems = []
-        for spec in specs:
-            provider = self.providers.get(spec.provider)
-            if provider is None:
-                raise Invalid("unknown_provider", "no provider {name} here", name=spec.provider)
-            problems += [replace(found, path=f"{spec.id}.{found.path}") for found in provider.check(spec)]
-        for spec in known.values():
-            for need in spec.depends_on:
-                if need not in known and (spec.id in wished or need in without):
-                    text = "{worker} depends on {need}, which is no worker"
-                    raise Invalid("unknown_dependency", text, worker=spec.id, need=need)
-        if problems:
-            raise Invalid("spec_invalid", "{text}", text="\n".join(map(str, problems)), problems=problems)
-        order.levels({name: list(spec.depends_on) for name, spec in known.items()})
-
     # --- looking ----------------------------------------------------------------------------------------------------
 
     def find(self, name: str) -> list[Supervisor]:
         """The worker of this name, or all instances of the group. Raises NotFound, naming the nearest."""
-        if name in self.supervisors:
-            return [self.supervisors[name]]
-        if group := [s for s in self.supervisors.values() if instance_of(s.worker.id) == name]:
-            return group
-        raise self._missing(name)
-
-    def _missing(self, name: str) -> NotFound:
-        names = [*self.supervisors, *map(instance_of, self.supervisors)]
-        near = difflib.get_close_matches(name, names, 1)
-        hint = f"did you mean {near[0]}?" if near else "beeyard ps lists all"
-        return NotFound("no_such_worker", "there is no worker {worker}", worker=name, hint=hint)
+        return find(self.supervisors, name)
 
     def ended(self, names: Iterable[str]) -> bool:
         """Whether all of these are down."""
         return all(isinstance(self.supervisors[name].worker.phase, Down) for name in names if name in self.supervisors)
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of any worker, and when the wall clock is set, by which it is told since when."""
+        now = self.clock.now()
+        if abs(now.wall - now.mono - self._offset) > CLOCK_SET / 2:  # Half: a view may be as old as the other half.
+            self._offset = now.wall - now.mono
+            self._engine.version += 1
+        return self._engine.version
+
+    def detail(self, supervisor: Supervisor) -> WorkerDetail:
+        """All there is to tell of one worker."""
+        worker, now = supervisor.worker, self.clock.now()
+        samples, _ = history(supervisor, now)
+        return WorkerDetail(
+            worker=supervisor.view(now),
+            spec=worker.spec,
+            health=worker.health,
+            failures=len(worker.failures),
+            last_attempt_at=views.last_attempt_at(worker, now),
+            usage=samples[-1] if samples and supervisor.attempt() is not None else None,
+            runs=self.providers[worker.spec.provider].describe(worker.spec),
+            waits_for=self.outlook(supervisor).waits_for,
+            needed_by=sorted(self._engine.dependencies.on(worker.id)),
+            refused={name: text for name in self._operations if (text := self._obstacle(name, worker.id))},
+        )
+
+    def outlook(self, supervisor: Supervisor) -> Outlook:
+        """What a worker waits for, and what happens next."""
+        away = "" if self.place.launcher_pid() is not None else "the launcher, which is being started again"
+        return outlook(supervisor, self._engine.dependencies, self.clock.now(), away)
+
+    def is_worker_operation_allowed(self, name: str, operation: str) -> bool:
+        """Whether this could be asked of a worker now. Raises NotFound."""
+        return not any(self._obstacle(operation, supervisor.worker.id) for supervisor in self.find(name))
+
+    def get_worker_health(self, name: str) -> Health:
+        """What the probes say of one worker. Raises NotFound."""
+        return self.find(name)[0].worker.health
+
+    def _obstacle(self, operation: str, name: str) -> str:
+        """Why this can't be asked of a worker now; empty when it can."""
+        try:
+            if self._operations[operation].changes:
+                self.records.require_writable()
+            if operation == "remove":
+                self._obstacles.require_removable([name])
+        except BeeyardError as error:
+            return str(error)
+        return ""
 
     def orphans(self) -> list[Owned]:
         """What runs under our mark and is no worker of ours."""
@@ -282,9 +351,9 @@ class Master:
 
     def get_worker_state_with_diagnostics(self, name: str) -> views.WorkerView:
         """One worker as `ps` shows it. Raises NotFound."""
-        return views.view(self.find(name)[0].worker, self.clock.now())
+        return self.find(name)[0].view(self.clock.now())
 
     def get_all_worker_states_with_diagnostics(self) -> list[views.WorkerView]:
         """All workers, in the order in which they were added."""
         now = self.clock.now()
-        return [views.view(supervisor.worker, now) for supervisor in self.supervisors.values()]
+        return [supervisor.view(now) for supervisor in self.supervisors.values()]

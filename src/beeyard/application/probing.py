@@ -87,6 +87,14 @@ class Probing:
         self.stop()
         await asyncio.gather(*(probe.task for probe in self._probes if probe.task), return_exceptions=True)
 
+    def pending(self) -> list[tuple[ProbeRole, str]]:
+        """Startup and readiness probes that have not passed, each with what its last answer was, if there was one."""
+        return [
+            (probe.role, probe.said)
+            for probe in self._probes
+            if probe.role != "liveness" and not probe.passed and not probe.rests
+        ]
+
     def _begin(self, *roles: ProbeRole) -> None:
         for role in roles:
             if (spec := self._spec.probes.get(role)) is not None:
@@ -142,11 +150,13 @@ class Probing:
 class _Probe:
     """One probe: its streak, and either the timer of the next question or the task of the one under way."""
 
-    __slots__ = ("_ask", "_clock", "_decided", "_due", "_spec", "_streak", "_timer", "role", "task")
+    __slots__ = ("_ask", "_clock", "_decided", "_due", "_spec", "_streak", "_timer", "rests", "role", "said", "task")
 
     def __init__(self, role: ProbeRole, spec: ProbeSpec, clock: Clock, ask: "_Ask", decided: "_Decided") -> None:
         self.role: ProbeRole = role
         self.task: asyncio.Task[None] | None = None
+        self.said = ""
+        self.rests = False
         self._spec = spec
         self._clock = clock
         self._ask = ask
@@ -155,11 +165,17 @@ class _Probe:
         self._due = 0.0
         self._timer: Cancel | None = None
 
+    @property
+    def passed(self) -> bool:
+        """The verdict in force."""
+        return self._streak.passed is True
+
     def begin(self, due: float) -> None:
         self._due = due
         self._timer = self._clock.call_at(due, self._question)
 
     def stop(self) -> None:
+        self.rests = True
         if self._timer is not None:
             self._timer.cancel()
         if self.task is not None:
@@ -175,6 +191,7 @@ class _Probe:
         late = max(0.0, self._clock.now().mono - self._due)
         self.begin(self._due + period * (late // period + 1))
         if result is not None:
+            self.said = "passed" if result.ok else result.reason
             self._streak, changed = health.observe(self._spec, self._streak, result.ok)
             if changed:
                 self._decided(self, result)

@@ -7,6 +7,7 @@ it gets a snapshot of everything.
 import asyncio
 import logging
 
+from beeyard.application.feed import Feed
 from beeyard.application.supervisor import Supervisor
 from beeyard.domain.errors import BeeyardError, Refused, Unavailable
 from beeyard.domain.worker import Death, Worker
@@ -26,12 +27,13 @@ log = logging.getLogger("beeyard")
 class Records:
     """Between one master and its store; holds the supervisors, because a snapshot is of all of them."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, feed: Feed) -> None:
         self.supervisors: dict[str, Supervisor] = {}
         self.facts: dict[str, str] = {}
         self.unwritable = ""
         self._store = store
         self._clock = clock
+        self._feed = feed
         self._dirty: dict[str, Supervisor] = {}
         self._commit = _empty()
         self._undone: set[str] = set()
@@ -43,6 +45,20 @@ class Records:
         snapshot = await self._store.load()
         self.facts = snapshot.facts
         return snapshot.workers
+
+    async def past(self, worker: str, deaths: int, story: int) -> tuple[list[Death], list[StoryEntry]]:
+        """A worker's deaths, newest first, and its story, oldest first: what was saved, and what could not be yet."""
+        try:
+            dead = {death.attempt: death for death in await self._store.deaths(worker, deaths)}
+            told = await self._store.story(worker, story)
+        except BeeyardError as error:
+            log.warning("%s: what was saved of it can't be read: %s", worker, error)
+            dead, told = {}, []
+        if (known := self.supervisors[worker].worker.death if worker in self.supervisors else None) is not None:
+            dead.setdefault(known.attempt, known)
+        dead |= {death.attempt: death for name, death in self._commit.deaths if name == worker}
+        told += [entry for entry in self._commit.story if entry.worker == worker]
+        return [dead[attempt] for attempt in sorted(dead, reverse=True)][:deaths], told[max(0, len(told) - story) :]
 
     # --- what gathers -----------------------------------------------------------------------------------------------
 
@@ -97,6 +113,7 @@ class Records:
             log.warning("the store can be written again; everything was saved")
             self.unwritable = ""
             self._undone.clear()
+            self._tell()
 
     async def save_durably(self) -> None:
         """Write a request. Raises Unavailable; then nothing of it is kept, and the caller undoes it in memory."""
@@ -160,8 +177,15 @@ class Records:
         # Refused is another writer's revision. Memory is what runs, so memory is right: it is written anew.
         if not self.unwritable or isinstance(error, Refused):
             log.error("the store can't be written: %s; supervision goes on from memory", error)
-        self.unwritable = str(error)
+        before, self.unwritable = self.unwritable, str(error)
+        if not before:
+            self._tell()
         self._retry_at = self._clock.now().mono + RETRY
+
+    def _tell(self) -> None:
+        """Those who follow what happens hear that the store can't be written, or can again."""
+        reason = self.unwritable
+        self._feed.tell("master", self._clock.now().wall, lambda: {"store": reason or "ok"})
 
     def _unavailable(self) -> Unavailable:
         return Unavailable(

@@ -1,6 +1,8 @@
 """What the master holds for one worker: its record, and the few live things that no record can hold."""
 
 from beeyard.application.probing import Probing
+from beeyard.application.views import WorkerView, view
+from beeyard.domain.curve import Curve
 from beeyard.domain.errors import Refused
 from beeyard.domain.messages import (
     Asked,
@@ -13,6 +15,7 @@ from beeyard.domain.messages import (
     HostRestarted,
     Launched,
     LaunchFailed,
+    Now,
     Prepared,
     Probed,
     Respecified,
@@ -21,17 +24,29 @@ from beeyard.domain.worker import Running, Starting, Stopping, Worker, describe,
 from beeyard.ports.clock import Cancel
 from beeyard.ports.store import StoryEntry
 
+CLOCK_SET = 0.5
+"""Seconds by which the wall clock has to move against the monotonic one before we say that it was set."""
+
 
 class Supervisor:
     """One worker. `revision` is the record's in the store."""
 
-    __slots__ = ("probing", "revision", "timer", "worker")
+    __slots__ = ("_seen", "curve", "probing", "revision", "timer", "worker")
 
     def __init__(self, worker: Worker, revision: int) -> None:
         self.worker = worker
         self.revision = revision
         self.timer: Cancel | None = None
         self.probing: Probing | None = None
+        self.curve: Curve | None = None
+        self._seen: tuple[Worker, float, WorkerView] | None = None
+
+    def view(self, now: Now) -> WorkerView:
+        """The worker as `ps` shows it; made anew only when it changed, or when the wall clock was set."""
+        offset = now.wall - now.mono
+        if self._seen is None or self._seen[0] is not self.worker or abs(self._seen[1] - offset) > CLOCK_SET:
+            self._seen = (self.worker, offset, view(self.worker, now))
+        return self._seen[2]
 
     def attempt(self) -> int | None:
         """The number of the attempt that lives, as far as we know."""

@@ -1,15 +1,21 @@
 """What status, lists and pages read: one worker as a flat record of plain values."""
 
+from typing import Any, Literal
+
 from msgspec import Struct
 
+from beeyard.domain.curve import Sample
+from beeyard.domain.health import Health
 from beeyard.domain.messages import Now
+from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.worker import Down, Failed, Preparing, Running, Starting, Stopping, Waiting, Worker, describe, state
 
 
 class WorkerView(Struct, frozen=True):
-    """One worker at one moment. Seconds are floats, moments wall-clock seconds; None where there is nothing to tell.
+    """One worker at one moment, which does not change until the worker does. None where there is nothing to tell.
 
-    `note` says why it is in its state; `endpoints` maps names to addresses.
+    `since` and `retry_at` are wall-clock seconds: since when its process lives, when it is started again. `note` says
+    why it is in its state; `endpoints` maps names to addresses.
     """
 
     id: str
@@ -23,11 +29,73 @@ class WorkerView(Struct, frozen=True):
     package: str | None
     endpoints: dict[str, str]
     wanted: str
-    uptime: float | None
+    since: float | None
     note: str
     exit: str | None
-    retry_in: float | None
+    retry_at: float | None
     origin: str
+
+
+class WorkerDetail(Struct, frozen=True):
+    """One worker with its spec as it was understood.
+
+    `failures` are the ends that count towards its restart budget; `last_attempt_at` wall-clock seconds; `usage` what
+    it used when that was last looked at; `runs` what its provider would run, and whether that is there; `waits_for`
+    what its start or its readiness still needs; `needed_by` the workers that depend on it; `refused` says of an
+    operation why it can't be carried out now: one that is not in there can.
+    """
+
+    worker: WorkerView
+    spec: WorkerSpec
+    health: Health
+    failures: int
+    last_attempt_at: float | None
+    usage: Sample | None
+    runs: dict[str, str | bool]
+    waits_for: str
+    needed_by: list[str]
+    refused: dict[str, str]
+
+
+class WorkerEvent(Struct, frozen=True):
+    """A worker changed: what it was `before`, `what` happened, `by` whom if somebody asked, and how it is now."""
+
+    before: str
+    what: str
+    by: str
+    removed: bool
+    now: WorkerView
+
+
+class Event(Struct, frozen=True, gc=False):
+    """Something that happened. `kind`: worker, job, master, gap, …; `at`: wall-clock seconds; `data`: by kind.
+
+    `cursor` is where it stands: whoever comes back with it gets what came after.
+    """
+
+    cursor: str
+    kind: str
+    at: float
+    worker: str | None
+    data: Any
+
+
+JobState = Literal["accepted", "running", "done", "failed", "cancelled"]
+
+
+class JobView(Struct, frozen=True):
+    """One job. `at` and `ended` are wall-clock seconds; `error` is a problem document; `workers` those it names."""
+
+    id: str
+    operation: str
+    state: JobState
+    by: str
+    at: float
+    ended: float | None
+    workers: list[str] | None
+    reason: str
+    error: dict[str, Any] | None
+    result: Any
 
 
 def view(worker: Worker, now: Now) -> WorkerView:
@@ -46,12 +114,21 @@ def view(worker: Worker, now: Now) -> WorkerView:
         package=None,
         endpoints=_endpoints(worker) if alive else {},
         wanted="up" if worker.wanted.up else "down",
-        uptime=max(0.0, now.mono - phase.since) if isinstance(phase, Running | Stopping) else None,
+        since=_wall(phase.since, now) if isinstance(phase, Running | Stopping) else None,
         note=_note(worker),
         exit=describe(worker.death.exit) if worker.death is not None else None,
-        retry_in=_retry_in(worker, now),
+        retry_at=_retry_at(worker, now),
         origin=spec.origin,
     )
+
+
+def last_attempt_at(worker: Worker, now: Now) -> float | None:
+    """When its last attempt began, in wall-clock seconds; None for a worker that was never started."""
+    match worker.phase:
+        case Starting(since=since) | Running(since=since) | Stopping(since=since):
+            return _wall(since, now)
+        case _:
+            return None if worker.death is None else round(worker.death.at - worker.death.uptime, 3)
 
 
 def _note(worker: Worker) -> str:
@@ -66,12 +143,17 @@ def _note(worker: Worker) -> str:
             return worker.health.reason
 
 
-def _retry_in(worker: Worker, now: Now) -> float | None:
+def _retry_at(worker: Worker, now: Now) -> float | None:
     match worker.phase:
         case Waiting(until=at) | Failed(retry_at=float(at)):
-            return max(0.0, at - now.mono)
+            return _wall(at, now)
         case _:
             return None
+
+
+def _wall(mono: float, now: Now) -> float:
+    """A moment of the monotonic clock as wall-clock seconds, to the millisecond."""
+    return round(now.wall + (mono - now.mono), 3)
 
 
 def _endpoints(worker: Worker) -> dict[str, str]:

@@ -64,6 +64,16 @@ class Unavailable(BeeyardError):
     http, exit = 503, 5
 
 
+class Limited(Unavailable):
+    """Asked too often: `retry_after` seconds from now it may be tried again."""
+
+    http = 429
+
+    def __init__(self, code: str, text: str, /, *, retry_after: float, hint: str = "", **fields: object):
+        super().__init__(code, text, hint=hint, **fields)
+        self.retry_after = retry_after
+
+
 class Rejected(BeeyardError):
     """Something outside answered no: a launch, a command."""
 
@@ -80,3 +90,9 @@ class Denied(BeeyardError):
     """Who asks may not."""
 
     http, exit = 403, 8
+
+
+class Unidentified(Denied):
+    """Nobody knows who asks: no token, or one that is not, or no more, good for anything."""
+
+    http = 401

@@ -1,14 +1,32 @@
 """What a worker should be: values only, complete, with every default filled in.
 
 A provider owns the shape of its own section; here that section is `run`, in the provider's normal form, and only the
-provider looks inside.
+provider looks inside. The bounds stand in the types, where decoding keeps to them and the API's description shows them.
+They are what no worker can do without, such as an id that can be a folder's name: a saved record that breaks one of
+them could never have run. What one value says of another is in `check`.
 """
 
-from typing import Any, Literal
+import signal
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct, field
+import msgspec
+from msgspec import Meta, Struct, field
 
-from beeyard.domain.values import Duration, Memory, SignalNumber, WorkerId
+from beeyard.domain.address import address
+from beeyard.domain.errors import Invalid, Problem
+from beeyard.domain.plain import Mismatch, nearest, read
+from beeyard.domain.values import (
+    NAME,
+    NAME_EXPECTED,
+    WORKER,
+    WORKER_EXPECTED,
+    Duration,
+    Memory,
+    SignalNumber,
+    WorkerId,
+)
 
 RestartWhen = Literal["never", "on-failure", "always", "unless-stopped"]
 Condition = Literal["started", "ready", "healthy", "completed"]
@@ -17,14 +35,44 @@ ProbeMeans = Literal["http", "tcp", "exec", "process"]
 Trigger = Literal["exit", "health", "resource"]
 Severity = Literal["warning", "critical", "emergency"]
 
+SIGNALS = frozenset(map(int, signal.valid_signals()))
+DECADE = 10 * 365 * 86400.0
+
+Id = Annotated[WorkerId, Meta(pattern=WORKER, description=WORKER_EXPECTED)]
+Label = Annotated[str, Meta(pattern=NAME, description=NAME_EXPECTED)]
+Chosen = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}(?!\n)$", description=f"{NAME_EXPECTED}, or nothing")]
+Text = Annotated[
+    str, Meta(pattern=r"^[^\x00]*$", max_length=131_071, description="text without NUL, of at most 131071 characters")
+]
+"""As long as the kernel lets one argument of a program be."""
+Line = Annotated[
+    str, Meta(pattern=r"^[^\x00-\x1f\x7f]*(?!\n)$", max_length=4096, description="one line of at most 4096 characters")
+]
+Origin = Annotated[Line, Meta(min_length=1, examples=["/srv/beeyard.yaml"])]
+Path = Annotated[
+    str, Meta(pattern=r"^(/[^\x00]*)?$", max_length=4095, description="an absolute path, or nothing", examples=["/srv"])
+]
+Port = Annotated[int, Meta(ge=0, le=65535, description="a port from 0 to 65535")]
+Span = Annotated[Duration, Meta(ge=0, le=DECADE, description="seconds, at most ten years of them")]
+Period = Annotated[Duration, Meta(ge=0.001, le=DECADE, description="seconds, from 0.001 to ten years of them")]
+Factor = Annotated[float, Meta(ge=1, le=1000, description="a number from 1 to 1000")]
+Times = Annotated[float, Meta(gt=0, le=1000, description="a number above 0, at most 1000")]
+Retries = Annotated[int, Meta(ge=0, le=1000, description="a whole number from 0 to 1000")]
+Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+Command = Annotated[tuple[Text, ...], Meta(max_length=10_000)]
+HostName = Annotated[str, Meta(pattern=r"^[^\x00-\x20\x7f/]{1,255}(?!\n)$", description="a host's name or address")]
+HeaderName = Annotated[
+    str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}(?!\n)$", description="the name of a header")
+]
+
 
 class Backoff(Struct, frozen=True, omit_defaults=True):
     """How long to wait before each restart, and how many to allow inside one window (None: unlimited)."""
 
-    delay: Duration = Duration(1.0)
-    factor: float = 2.0
-    max_delay: Duration = Duration(60.0)
-    max_retries: int | None = 5
+    delay: Span = Duration(1.0)
+    factor: Factor = 2.0
+    max_delay: Span = Duration(60.0)
+    max_retries: Retries | None = 5
 
 
 class RestartPolicy(Struct, frozen=True, omit_defaults=True):
@@ -36,14 +84,14 @@ class RestartPolicy(Struct, frozen=True, omit_defaults=True):
 
     policy: RestartWhen = "on-failure"
     backoff: Backoff = Backoff()
-    jitter: float = 0.1
-    window: Duration = Duration(300.0)
-    cool_down: Duration = Duration(300.0)
-    reset_after: Duration = Duration(60.0)
+    jitter: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] = 0.1
+    window: Period = Duration(300.0)
+    cool_down: Period = Duration(300.0)
+    reset_after: Span = Duration(60.0)
     overrides: dict[Trigger, Backoff] = field(default_factory=dict)
-    severity: dict[Severity, float] = field(default_factory=dict)
-    profile: float = 1.0
-    startup_grace: Duration = Duration(0.0)
+    severity: dict[Severity, Times] = field(default_factory=dict)
+    profile: Times = 1.0
+    startup_grace: Span = Duration(0.0)
 
 
 class ProbeSpec(Struct, frozen=True, omit_defaults=True):
@@ -54,56 +102,141 @@ class ProbeSpec(Struct, frozen=True, omit_defaults=True):
     """
 
     means: ProbeMeans
-    target: str = ""
-    command: tuple[str, ...] = ()
-    method: str = "GET"
-    headers: dict[str, str] = field(default_factory=dict)
-    endpoint: str = ""
-    period: Duration = Duration(10.0)
-    timeout: Duration = Duration(1.0)
-    initial_delay: Duration = Duration(0.0)
-    failures: int = 3
-    successes: int = 1
+    target: Line = ""
+    command: Command = ()
+    method: Annotated[str, Meta(pattern=r"^[A-Za-z]{1,20}(?!\n)$", description="a method such as GET")] = "GET"
+    headers: Annotated[dict[HeaderName, Line], Meta(max_length=100)] = field(default_factory=dict)
+    endpoint: Chosen = ""
+    period: Period = Duration(10.0)
+    timeout: Period = Duration(1.0)
+    initial_delay: Span = Duration(0.0)
+    failures: Count = 3
+    successes: Count = 1
 
 
 class Endpoint(Struct, frozen=True, omit_defaults=True):
     """An address clients ask for by name. Port 0: the master chooses one and passes it on."""
 
     protocol: Literal["http", "https", "grpc", "tcp"] = "tcp"
-    port: int = 0
-    host: str = "127.0.0.1"
-    path: str = ""
+    port: Port = 0
+    host: HostName = "127.0.0.1"
+    path: Line = ""
 
 
 class LogSpec(Struct, frozen=True, omit_defaults=True):
     """How much of a worker's output is kept: `max_files` full files of `max_size` beside the one being written."""
 
-    max_size: Memory = Memory(50 * 1024**2)
-    max_files: int = 5
+    max_size: Annotated[Memory, Meta(ge=4096, lt=2**60, description="bytes, at least 4096")] = Memory(50 * 1024**2)
+    max_files: Annotated[int, Meta(ge=0, le=10_000, description="a whole number from 0 to 10000")] = 5
 
 
 class StopStep(Struct, frozen=True, gc=False):
     """One step of a stop: send `signal`, wait so long for the end, then take the next. After the last: kill."""
 
-    signal: SignalNumber = SignalNumber(15)
-    wait: Duration = Duration(20.0)
+    signal: Annotated[SignalNumber, Meta(ge=1, le=64, description="a signal's number")] = SignalNumber(15)
+    wait: Span = Duration(20.0)
 
 
 class WorkerSpec(Struct, frozen=True, omit_defaults=True):
     """One worker. `origin` says who put it here: the worker file's path, or `cli`."""
 
-    id: WorkerId
-    provider: str
+    id: Id
+    provider: Label
     run: dict[str, Any]
     enabled: bool = True
-    depends_on: dict[str, Condition] = field(default_factory=dict)
+    depends_on: Annotated[dict[Id, Condition], Meta(max_length=10_000)] = field(default_factory=dict)
     exit_on: Literal["never", "failure"] = "never"
-    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    endpoints: Annotated[dict[Label, Endpoint], Meta(max_length=1000)] = field(default_factory=dict)
     probes: dict[ProbeRole, ProbeSpec] = field(default_factory=dict)
     restart: RestartPolicy = RestartPolicy()
-    stop: tuple[StopStep, ...] = (StopStep(),)
+    stop: Annotated[tuple[StopStep, ...], Meta(min_length=1, max_length=100)] = (StopStep(),)
     logs: LogSpec = LogSpec()
-    origin: str = "cli"
+    origin: Origin = "cli"
+
+
+class ListenSpec(Struct, frozen=True, omit_defaults=True):
+    """Where the master serves HTTP besides its socket.
+
+    `address` is `HOST:PORT`, `none`, or empty for the default: loopback, port 8600 or the next one that is free.
+    Anywhere but on loopback `certificate` and `key` (files) are required; with `client_ca` clients need a certificate
+    as well. `hosts`: names by which clients may call it, beside its own.
+    """
+
+    address: Line = ""
+    certificate: Path = ""
+    key: Path = ""
+    client_ca: Path = ""
+    hosts: Annotated[tuple[HostName, ...], Meta(max_length=100)] = ()
+
+
+class SecretSource(Struct, frozen=True, omit_defaults=True):
+    """Where a secret is fetched from, each time it is needed; exactly one of the three."""
+
+    file: Path = ""
+    env: Line = ""
+    command: Command = ()
+
+
+class MasterSpec(Struct, frozen=True, omit_defaults=True):
+    """What a worker file says of the master itself."""
+
+    listen: ListenSpec = ListenSpec()
+    secrets: Annotated[dict[Label, SecretSource], Meta(max_length=1000)] = field(default_factory=dict)
+
+
+def once(specs: Iterable[WorkerSpec]) -> None:
+    """Raises Invalid when two of them are of one worker."""
+    counted = Counter(spec.id for spec in specs)
+    problems = [Problem(id, f"{count} specs", "one spec of a worker") for id, count in counted.items() if count > 1]
+    if problems:
+        raise Invalid("worker_twice", "{text}", text="\n".join(map(str, problems)), problems=problems)
+
+
+def require_address(listen: ListenSpec) -> None:
+    """Raises Invalid for what can't be listened on, whatever this host has."""
+    problems = []
+    try:
+        if listen.address not in ("", "none"):
+            address(listen.address)
+    except ValueError:
+        problems.append(Problem("master.listen.address", listen.address, "HOST:PORT, [IPV6]:PORT or none"))
+    if bool(listen.certificate) != bool(listen.key) or (listen.client_ca and not listen.certificate):
+        problems.append(Problem("master.listen", "one without the other", "a certificate and its key"))
+    if problems:
+        raise Invalid("listen_invalid", "{text}", text="\n".join(map(str, problems)), problems=problems)
+
+
+def check(spec: WorkerSpec) -> list[Problem]:
+    """What is wrong with a spec, each thing with its path; also one that was made in a program and never read."""
+    try:
+        msgspec.msgpack.decode(msgspec.msgpack.encode(spec), type=WorkerSpec)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
+        return _broken(spec)
+    problems = []
+    for role, probe in spec.probes.items():
+        at = f"probes.{role}"
+        if probe.endpoint and probe.endpoint not in spec.endpoints:
+            expected = "the name of an endpoint"
+            problems.append(
+                Problem(f"{at}.endpoint", probe.endpoint, expected, hint=nearest(probe.endpoint, [*spec.endpoints]))
+            )
+        if probe.means == "exec" and not probe.command:
+            problems.append(Problem(f"{at}.command", "nothing", "a command"))
+    for number, step in enumerate(spec.stop):
+        if int(step.signal) not in SIGNALS:
+            problems.append(Problem(f"stop[{number}].signal", str(step.signal), "a signal's number"))
+    return problems
+
+
+def _broken(spec: WorkerSpec) -> list[Problem]:
+    """For a spec that can't be read again as it was made."""
+    try:
+        read(msgspec.to_builtins(spec), WorkerSpec)
+    except Mismatch as mismatch:
+        return mismatch.problems
+    except (TypeError, ValueError, RecursionError) as error:
+        return [Problem("run", str(error), "plain values")]
+    return [Problem("run", "a value that can't be saved", "plain values")]
 
 
 def needs_restart(old: WorkerSpec, new: WorkerSpec) -> bool:

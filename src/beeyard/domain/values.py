@@ -19,8 +19,14 @@ Memory = NewType("Memory", int)
 
 SignalNumber = NewType("SignalNumber", int)
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_WORKER = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[1-9][0-9]{0,4})?")
+NAME = r"^[A-Za-z0-9_-]{1,64}(?!\n)$"
+"""For the bounds of a type, as all patterns are that come from outside: `$` alone would let a last newline pass."""
+NAME_EXPECTED = "1 to 64 letters, digits, '_' or '-'"
+WORKER = r"^[A-Za-z0-9_-]{1,64}(\.[1-9][0-9]{0,4})?(?!\n)$"
+WORKER_EXPECTED = f"{NAME_EXPECTED}, and '.N' for an instance"
+
+_NAME = re.compile(NAME)
+_WORKER = re.compile(WORKER)
 _NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"  # no longer: a float would lose digits, and at last be infinite
 _DURATION = re.compile(_NUMBER + "(ms|s|m|h|d)")
 _MEMORY = re.compile(_NUMBER + r"\s*((?:[KMGT]i?)?B?)", re.IGNORECASE | re.ASCII)
@@ -31,14 +37,14 @@ _BYTES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 def worker_name(text: str) -> str:
     """The name a person gives a worker; the dot is kept for instances."""
     if not _NAME.fullmatch(text):
-        raise ValueError("1 to 64 letters, digits, '_' or '-'")
+        raise ValueError(NAME_EXPECTED)
     return text
 
 
 def worker_id(text: str) -> WorkerId:
     """The id of one worker, with or without an instance number."""
     if not _WORKER.fullmatch(text):
-        raise ValueError("1 to 64 letters, digits, '_' or '-', and '.N' for an instance")
+        raise ValueError(WORKER_EXPECTED)
     return WorkerId(text)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from beeyard.domain.curve import Sample
 from beeyard.domain.health import Health
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.spec import WorkerSpec
@@ -41,7 +42,8 @@ class Cause(Struct, frozen=True, omit_defaults=True, gc=False):
 class Death(Struct, frozen=True, omit_defaults=True):
     """The record that each end leaves: what happened, what was decided, and the worker's last words.
 
-    `at` is wall-clock seconds, `uptime` seconds; `lines` is added after the end, when the log has been drained.
+    `at` is wall-clock seconds, `uptime` seconds. `usage`, what it used in its last minute, and `lines` are added after
+    the end, when the log has been drained.
     """
 
     attempt: int
@@ -53,6 +55,7 @@ class Death(Struct, frozen=True, omit_defaults=True):
     decision: str
     pid: int | None = None
     lines: tuple[str, ...] = ()
+    usage: tuple[Sample, ...] = ()
 
 
 # --- phases ---------------------------------------------------------------------------------------------------------

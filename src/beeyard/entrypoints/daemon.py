@@ -15,23 +15,30 @@ from typing import Any
 
 from beeyard import bootstrap
 from beeyard.adapters.host.launcher import quit_launcher
+from beeyard.application.problems import to_problem
 from beeyard.domain.errors import BeeyardError, Refused, Unavailable
-from beeyard.entrypoints.http.app import serving
-from beeyard.entrypoints.http.problems import to_problem
+from beeyard.entrypoints.http.listening import serving
+from beeyard.launcher import voice
 from beeyard.launcher.locks import holder, lock
 from beeyard.launcher.paths import Paths
 
 log = logging.getLogger("beeyard")
 
 
+class _Voice(logging.Formatter):
+    """What the master says, as launcher and pump say it; a traceback stands below its line, or inside its message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record."""
+        text = super().format(record)  # Message and traceback.
+        return voice.line("master", text, record.levelname.lower())
+
+
 def main(state: str) -> int:
     """Run until told to end. Returns the exit code."""
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s master[%(process)d]: %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S%z",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Voice())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     paths = Paths(state)
     held = None
     try:

@@ -163,7 +163,8 @@ class Attempts:
 
     def _environment(self, worker: str, attempt: int, message: Mapping[str, Any]) -> dict[str, str]:
         mark = f"{self._paths.identity}/{worker}/{attempt}"
-        return {**self._base, **message.get("environment", {}), "BEEYARD_WORKER": worker, MARK: mark}
+        base = {name: value for name, value in self._base.items() if name not in message.get("without", ())}
+        return {**base, **message.get("environment", {}), "BEEYARD_WORKER": worker, MARK: mark}
 
     def _add(self, worker: str, number: int, identity: Identity, tree: Tree, pidfd: int | None = None) -> Attempt:
         attempt = Attempt(worker, number, identity, tree, pidfd)

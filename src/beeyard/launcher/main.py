@@ -111,7 +111,7 @@ class Launcher:
         except (SpawnFailed, OSError) as failure:
             answer(error="failed", text=str(failure))
         except (KeyError, TypeError, ValueError) as error:
-            answer(error="malformed", text=f"{kind}: {error!r}")
+            answer(error="malformed", text=f"{kind}: {type(error).__name__}: {error}")
 
     def _report_exit(self, report: dict[str, Any]) -> None:
         for connection in self.connections:

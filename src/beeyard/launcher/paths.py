@@ -1,6 +1,7 @@
 """Where everything of one master lies: under one state folder, and where that path is too long for a socket, beside it.
 
 STATE/beeyard.db            the store
+STATE/journal/              what was done here, by whom and why
 STATE/logs/WORKER/          stdout.log, stderr.log, rotated ones, and their time indexes
 STATE/run/                  locks, process ids, sockets
 STATE/run/fifo/             one pipe per worker and stream
@@ -26,6 +27,7 @@ class Paths:
         self.fifo = os.path.join(self.run, "fifo")
         self.pids = os.path.join(self.run, "pid")
         self.database = os.path.join(self.state, "beeyard.db")
+        self.journal = os.path.join(self.state, "journal")
         self.daemon_log = os.path.join(self.state, "daemon.log")
         self.master_lock = os.path.join(self.run, "master.lock")
         self.launcher_lock = os.path.join(self.run, "launcher.lock")

@@ -2,7 +2,7 @@
 
 Rules that let either side be one version older:
 - The first message of a connection is `hello` with `version`; its answer carries the other side's.
-- A message has a `type`; a request also an `id`, which its answer repeats as `re`.
+- A message has a `type`; a request also an `id`, a number, which its answer repeats as `re`.
 - An unknown type is answered `{"re": id, "error": "unknown", …}` and is never fatal; unknown fields are ignored.
 - Fields are only ever added.
 """
@@ -26,8 +26,13 @@ class BrokenPeer(Exception):
 
 
 def pack(message: Message) -> bytes:
-    """One message as bytes. Lone surrogates (file names that are not UTF-8) pass as they do in os.fsencode."""
-    body = _encode(message).encode("utf-8", "surrogateescape")
+    """One message as bytes. Lone surrogates (file names that are not UTF-8) pass as they do in os.fsencode; what is no
+    text at all does not come through whole, and ends nobody who only repeats it."""
+    text = _encode(message)
+    try:
+        body = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        body = text.encode("utf-8", "replace")
     return _LENGTH.pack(len(body)) + body
 
 
@@ -60,6 +65,8 @@ class Unpacker:
                 raise BrokenPeer(str(error)) from None
             if not isinstance(message, dict):
                 raise BrokenPeer("a message that is no object")
+            if not isinstance(message.get("id", 0), int | None):
+                raise BrokenPeer("a message whose id is no number")
             messages.append(message)
             start = end
         del buffer[:start]

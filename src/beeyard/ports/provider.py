@@ -4,7 +4,7 @@ A provider's errors: `Invalid` for a spec it can't run as written, `Rejected` wh
 while whatever runs the workers can't be reached. Foreign exceptions end here.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -49,7 +49,10 @@ class Sight(Struct, frozen=True):
 
 
 class Reading(Struct, frozen=True, gc=False):
-    """What an attempt uses at this moment: CPU seconds so far, resident bytes, number of processes."""
+    """What an attempt and all it started use: CPU seconds so far, resident bytes and number of processes now.
+
+    The CPU seconds may go back where that of processes which ended can't be counted.
+    """
 
     cpu: float
     rss: int
@@ -80,6 +83,10 @@ class Provider(Protocol):
 
     def check(self, spec: WorkerSpec) -> list[Problem]:
         """What would keep this spec from running here, found without running anything. Paths start at the worker."""
+        ...
+
+    def secrets(self, spec: WorkerSpec) -> dict[str, str]:
+        """The secrets that a spec without problems refers to, each with the path of a field that does."""
         ...
 
     async def launch(self, spec: WorkerSpec, attempt: int, ports: Mapping[str, int]) -> Handle:
@@ -122,8 +129,12 @@ class Provider(Protocol):
         """What happens from now on, in batches. An exit not yet destroyed is repeated after a reconnection."""
         ...
 
-    async def usage(self, worker: str, attempt: int) -> Reading | None:
-        """None when it is gone."""
+    async def usages(self, attempts: Sequence[tuple[str, int]]) -> list[Reading | None]:
+        """One for each (worker, attempt), in this order; None for one that is gone. Must not hold up the loop."""
+        ...
+
+    def describe(self, spec: WorkerSpec) -> dict[str, str | bool]:
+        """What it would run, and whether that is there: words for people, found out without running anything."""
         ...
 
     async def exec(self, spec: WorkerSpec, command: tuple[str, ...], timeout: float) -> Answer:

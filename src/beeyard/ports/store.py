@@ -1,4 +1,4 @@
-"""What survives the master: each worker's record, its story, its deaths.
+"""What survives the master: each worker's record, its story, its deaths; and documents, for all that is no worker.
 
 One commit is one transaction. A worker is written with the revision its writer last saw (compare and swap), so that
 two writers can't overwrite each other unseen.
@@ -6,7 +6,7 @@ two writers can't overwrite each other unseen.
 
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from beeyard.domain.errors import Refused
 from beeyard.domain.worker import Death, Worker
@@ -47,8 +47,18 @@ class StoryEntry(Struct, frozen=True, omit_defaults=True, gc=False):
     by: str = ""
 
 
+class Document(Struct, frozen=True):
+    """A record of some other kind: a token, a job. Only whoever wrote it knows what the bytes are; None deletes it."""
+
+    kind: str
+    key: str
+    body: bytes | None
+
+
 class Commit(Struct):
     """What one turn of the master changed. `removed` workers lose story and deaths as well; `facts` are free words.
+
+    `expired` are pairs (kind, key): documents of that kind whose key sorts before it go. `documents` come after them.
 
     Removals come first, then puts, so a worker removed and added again within one turn is a new one. Story and deaths
     of a worker that is then not there are dropped.
@@ -59,10 +69,14 @@ class Commit(Struct):
     story: list[StoryEntry]
     deaths: list[tuple[str, Death]]
     facts: dict[str, str]
+    documents: list[Document] = field(default_factory=list)
+    expired: list[tuple[str, str]] = field(default_factory=list)
 
     def empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.puts or self.removed or self.story or self.deaths or self.facts)
+        return not (
+            self.puts or self.removed or self.story or self.deaths or self.facts or self.documents or self.expired
+        )
 
 
 class Snapshot(Struct, frozen=True):
@@ -96,6 +110,14 @@ class Store(Protocol):
 
     async def deaths(self, worker: str, limit: int) -> list[Death]:
         """The newest deaths, newest first."""
+        ...
+
+    async def documents(self, kind: str, *, before: str | None = None, limit: int | None = None) -> list[Document]:
+        """Documents of one kind whose key sorts before `before` (None: all), the last key first, at most `limit`."""
+        ...
+
+    async def document(self, kind: str, key: str) -> bytes | None:
+        """One document's bytes; None when there is none."""
         ...
 
     async def close(self) -> None: ...

@@ -3,14 +3,18 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from beeyard.adapters.log_cursor import encode
 from beeyard.adapters.log_files import LINE_LIMIT, LogFollower
-from beeyard.adapters.logs import FileLogs
+from beeyard.adapters.logs import MISSING, ROOM, STREAMS, FileLogs
 from beeyard.launcher.logfile import LogFile
 from beeyard.launcher.paths import Paths
 from beeyard.ports.logs import LogLine, Stream
@@ -53,9 +57,12 @@ class Yard:
         self.writers.append(Writer(os.path.join(self.paths.worker_logs(worker), stream), max_size, max_files))
         return self.writers[-1]
 
-    def follow(self, *workers: str, lines: int = 10) -> AsyncGenerator[LogLine, None]:
-        """A generator, so that it can be closed."""
-        return self.logs.follow(workers, lines)
+    async def follow(self, *workers: str, lines: int = 10) -> AsyncGenerator[LogLine, None]:
+        """Line by line; a generator, so that it can be closed."""
+        async with aclosing(self.logs.read(workers, lines, follow=True)) as batches:
+            async for batch in batches:
+                for line in batch:
+                    yield bare(line)
 
 
 @pytest.fixture
@@ -77,13 +84,29 @@ def texts(lines: list[LogLine]) -> list[str]:
     return [line.text for line in lines]
 
 
+def bare(line: LogLine) -> LogLine:
+    """Without its cursor."""
+    return replace(line, cursor="")
+
+
+async def tail(logs: FileLogs, worker: str, lines: int) -> list[LogLine]:
+    """The newest lines, bare."""
+    return [bare(line) for line in await logs.tail(worker, lines)]
+
+
+async def read(logs: FileLogs, *workers: str, lines: int = 10**5, **how: Any) -> list[LogLine]:
+    """All that is there, whole."""
+    async with aclosing(logs.read(workers, lines, **how)) as batches:
+        return [line async for batch in batches for line in batch]
+
+
 async def test_tail_merges_both_streams_by_time(yard: Yard) -> None:
     """Each line with its stream and the time of its drain, oldest first."""
     out, err = yard.writer("web"), yard.writer("web", "stderr")
     out.write(b"one\n", 10.0)
     err.write(b"two\n", 11.0)
     out.write(b"three\n", 12.0)
-    assert await yard.logs.tail("web", 2) == [
+    assert await tail(yard.logs, "web", 2) == [
         LogLine("web", "stderr", 11.0, "two"),
         LogLine("web", "stdout", 12.0, "three"),
     ]
@@ -111,7 +134,7 @@ async def test_without_an_index_lines_have_no_time_and_keep_their_order(yard: Ya
     writer = yard.writer("web")
     writer.write(b"one\ntwo\n", 10.0)
     Path(yard.paths.worker_logs("web"), "stdout.idx").unlink()
-    assert await yard.logs.tail("web", 9) == [
+    assert await tail(yard.logs, "web", 9) == [
         LogLine("web", "stdout", None, "one"),
         LogLine("web", "stdout", None, "two"),
     ]
@@ -210,6 +233,114 @@ async def test_following_leaves_no_descriptor_open(yard: Yard) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+async def test_the_newest_lines_of_one_stream_are_not_hidden_by_the_other(yard: Yard) -> None:
+    """So many of that stream, however much the other one wrote since."""
+    out, err = yard.writer("web"), yard.writer("web", "stderr")
+    for number in range(3):
+        err.write(b"error %d\n" % number, float(number))
+    for number in range(50):
+        out.write(b"line %d\n" % number, 10.0 + number)
+    assert texts(await read(yard.logs, "web", lines=2, stream="stderr")) == ["error 1", "error 2"]
+
+
+async def test_read_since_leaves_out_what_is_older(yard: Yard) -> None:
+    """Of the newest lines; and the last cursor is behind what was left out."""
+    writer = yard.writer("web")
+    for number in range(10):
+        writer.write(b"line %d\n" % number, float(number))
+    found = await read(yard.logs, "web", lines=5, since=8.0)
+    assert texts(found) == ["line 8", "line 9"]
+    assert await read(yard.logs, "web", after=found[-1].cursor) == []
+
+
+async def test_a_cursor_goes_on_behind_its_line(yard: Yard) -> None:
+    """On both streams, each line's own; also behind one that was unfinished."""
+    out, err = yard.writer("web"), yard.writer("web", "stderr")
+    out.write(b"one\n", 1.0)
+    err.write(b"two\n", 2.0)
+    out.write(b"three\nfou", 3.0)
+    first, *rest = await read(yard.logs, "web")
+    assert texts([first, *rest]) == ["one", "two", "three", "fou"]
+    assert await read(yard.logs, "web", after=first.cursor) == rest
+    out.write(b"r\nfive\n", 4.0)
+    assert texts(await read(yard.logs, "web", after=rest[-1].cursor)) == ["r", "five"]
+
+
+async def test_what_is_not_kept_any_more_is_told_as_a_gap(yard: Yard) -> None:
+    """And it goes on with the oldest line there is."""
+    writer = yard.writer("web", max_files=2)
+    writer.write(b"the first\n", 1.0)
+    [first] = await read(yard.logs, "web")
+    for number in range(100):
+        writer.write(b"line %d\n" % number, 2.0 + number)
+    gap, *found = await read(yard.logs, "web", after=first.cursor)
+    assert bare(gap) == LogLine("web", "stdout", None, MISSING, gap=True)
+    assert texts(found) == texts(await yard.logs.tail("web", 100))
+    assert await read(yard.logs, "web", after=gap.cursor) == found
+
+
+async def test_a_follower_too_slow_for_the_rotation_is_told_of_the_gap(yard: Yard) -> None:
+    """Whatever it held open itself, it still gets."""
+    writer = yard.writer("web", max_files=2)
+    writer.write(b"the first\n", 1.0)
+    lines = yard.follow("web")
+    assert texts(await taken(lines, 1)) == ["the first"]
+    written = [f"line {number}" for number in range(100)]
+    writer.write("".join(f"{line}\n" for line in written).encode(), 2.0)
+    found = await taken(lines, 1)
+    while not found[-1].gap:
+        found += await taken(lines, 1)
+    before = texts(found[:-1])
+    assert before == written[: len(before)]
+    after = texts(await taken(lines, len(await yard.logs.tail("web", 100))))
+    assert after == written[-len(after) :]
+    await lines.aclose()
+
+
+@pytest.mark.parametrize("cursor", ["", "nonsense", "!", "AAAA", "kwECAw", "3f8", "kf8", "\u00e4", "a" * 9999])
+async def test_a_cursor_that_is_none_gives_a_gap_and_all_there_is(yard: Yard, cursor: str) -> None:
+    """A browser that comes back with nonsense gets more than it asked for, not an error for ever."""
+    yard.writer("web").write(b"one\n", 1.0)
+    gap, line = await read(yard.logs, "web", "nobody", after=cursor)
+    assert (gap.gap, line.text) == (True, "one")
+
+
+async def test_a_file_that_somebody_emptied_is_a_gap(yard: Yard) -> None:
+    """Its place is gone, though the file is not."""
+    writer = yard.writer("web")
+    writer.write(b"one\ntwo\n", 1.0)
+    [_, last] = await read(yard.logs, "web")
+    os.truncate(f"{writer.log.base}.log", 0)
+    writer.write(b"new\n", 2.0)
+    gap, line = await read(yard.logs, "web", after=last.cursor)
+    assert (gap.gap, line.text) == (True, "new")
+
+
+async def test_many_workers_have_cursors_at_the_ends_of_batches_and_very_many_none(yard: Yard) -> None:
+    """A cursor is as long as there are streams, and has to fit a header."""
+    for number in range(300):
+        yard.writer(f"w{number}").write(b"hello\n", float(number))
+    workers = [f"w{number}" for number in range(300)]
+    some = await read(yard.logs, *workers[:100])
+    assert [bool(line.cursor) for line in some] == [*[False] * 99, True]
+    yard.writers[5].write(b"again\n", 400.0)
+    assert texts(await read(yard.logs, *workers[:100], after=some[-1].cursor)) == ["again"]
+    assert not any(line.cursor for line in await read(yard.logs, *workers))
+
+
+async def test_a_batch_is_bounded_however_much_was_written(yard: Yard) -> None:
+    """What is kept for a slow reader; the others have their turn."""
+    for name in ("chatty", "quiet"):
+        yard.writer(name, max_size=1 << 30).write(b"begin\n", 1.0)
+    async with aclosing(yard.logs.read(["chatty", "quiet"], 10, follow=True)) as batches:
+        await anext(batches)
+        yard.writers[0].write(b"x" * 99 + b"\n" + b"".join(b"%099d\n" % number for number in range(40_000)), 2.0)
+        yard.writers[1].write(b"psst\n", 3.0)
+        first, second = await anext(batches), await anext(batches)
+    assert max(len(first), len(second)) <= ROOM // 99 + 1
+    assert "psst" in texts(first + second)
+
+
 @given(
     steps=st.lists(st.one_of(st.binary(min_size=1, max_size=90), st.none()), max_size=30),
     max_size=st.integers(1, 80),
@@ -233,7 +364,7 @@ def test_a_follower_sees_every_line_whatever_the_rotations(
         else:
             while (lines := follower.advance()) is not None:
                 found += [line.text for line in lines]
-    found += [line.text for line in follower.cutter.release()]
+    found += [line.text for line in follower.release()]
     follower.close()
     writer.close()
     rows = [row.decode("utf-8", "replace") for row in written.split(b"\n")]
@@ -243,3 +374,40 @@ def test_a_follower_sees_every_line_whatever_the_rotations(
     if first == 0 and not (before or b"\n").endswith(b"\n"):
         skipped -= 1  # the unfinished one is yet to come
     assert found == rows[skipped:]
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(STREAMS), st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\n\n", b"long " * 9]))),
+        max_size=30,
+    ),
+    max_size=st.integers(1, 80),
+    cuts=st.lists(st.integers(0, 20), min_size=1),
+)
+async def test_whoever_comes_back_with_a_cursor_misses_nothing_and_gets_nothing_twice(
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[tuple[Stream, list[bytes]]],
+    max_size: int,
+    cuts: list[int],
+) -> None:
+    """Whatever is written between, over any rotations; a reader takes some lines, is cut off, and comes back."""
+    yard = Yard(tmp_path_factory.mktemp("yard"))
+    out, err = (yard.writer("web", stream, max_size, 10**6) for stream in STREAMS)
+    writers = {"stdout": out, "stderr": err}
+    written = {"stdout": b"", "stderr": b""}
+    found: list[LogLine] = []
+    cursor = encode({})
+    for turn, (stream, pieces) in enumerate(steps):
+        data = b"".join(pieces)
+        writers[stream].write(data, 1000.0 + turn)
+        written[stream] += data
+        seen = (await read(yard.logs, "web", after=cursor))[: cuts[turn % len(cuts)]]
+        found += seen
+        cursor = seen[-1].cursor if seen else cursor
+    found += await read(yard.logs, "web", after=cursor)
+    for writer in yard.writers:
+        writer.close()
+    assert not any(line.gap for line in found)
+    for stream in STREAMS:
+        text = "".join(line.text for line in found if line.stream == stream)
+        assert text == written[stream].replace(b"\n", b"").decode()

@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from beeyard.application import master as master_module
 from beeyard.application.master import Master
+from beeyard.application.operations import OPERATIONS
 from beeyard.domain.errors import Invalid, NotFound, Problem, Refused, Unavailable
+from beeyard.domain.health import Health
 from beeyard.domain.messages import Exit
 from beeyard.domain.plan import Plan
 from beeyard.domain.spec import Condition, ProbeSpec, StopStep
@@ -148,7 +150,7 @@ async def test_a_needed_worker_is_not_removed_unless_those_that_need_it_go_too()
     world = World()
     specs = [spec("db", enabled=False), spec("web", enabled=False, depends_on={"db": "started"})]
     async with world.running(*specs) as master:
-        with pytest.raises(Refused, match="db can't be removed: web depend on it"):
+        with pytest.raises(Refused, match="db can't be removed: it is needed by web"):
             await master.remove_worker("db")
         await master.remove_workers(["db", "web"])
         assert master.supervisors == {}
@@ -504,3 +506,62 @@ async def test_waiting_ends_when_it_is_true_or_the_time_is_over() -> None:
         await settle()
         assert await waiting is True
         assert world.clock.pending() == []
+
+
+# --- what can be told of one ----------------------------------------------------------------------------------------
+
+
+async def test_what_can_be_asked_of_a_worker_is_known_beforehand() -> None:
+    """And is refused for the reason that was given."""
+    world = World()
+    async with world.running(spec("db"), spec("web", depends_on={"db": "ready"})) as master:
+        [web], [db] = master.find("web"), master.find("db")
+        assert master.detail(web).refused == {"remove": "web can't be removed: it is running"}
+        assert not master.is_worker_operation_allowed("web", "remove")
+        assert master.is_worker_operation_allowed("web", "stop")
+        await master.stop_worker("db")
+        await settle()
+        assert master.detail(db).refused == {"remove": "db can't be removed: it is needed by web"}
+        with pytest.raises(Refused, match="db can't be removed: it is needed by web"):
+            await master.remove_worker("db")
+        await master.stop_worker("web")
+        await settle()
+        assert master.detail(web).refused == {}
+        await master.remove_worker("web")
+        with pytest.raises(NotFound):
+            master.is_worker_operation_allowed("web", "stop")
+
+
+async def test_while_nothing_can_be_written_nothing_can_be_asked() -> None:
+    """It is known beforehand as well."""
+    world = World()
+    async with world.running(spec("web")) as master:
+        world.store.failing = "full"
+        with pytest.raises(Unavailable):
+            await master.stop_worker("web")
+        refused = master.detail(master.find("web")[0]).refused
+        assert set(refused) == {name for name, operation in OPERATIONS.items() if operation.changes}
+        assert "the store can't be written" in refused["stop"]
+
+
+async def test_one_that_waits_says_for_what_and_who_needs_it() -> None:
+    """In both directions."""
+    world = World()
+    world.prober.answer = Result(False, "not yet")
+    ready = {"readiness": ProbeSpec("tcp", target="80", period=Duration(1.0))}
+    async with world.running(spec("db", probes=ready), spec("web", depends_on={"db": "ready"})) as master:
+        [web], [db] = master.find("web"), master.find("db")
+        assert master.detail(web).waits_for == "db to be ready (it is running, not ready)"
+        assert master.detail(db).needed_by == ["web"]
+        assert master.detail(db).waits_for == "the first answer to its readiness probe"
+
+
+async def test_health_is_what_the_probes_say() -> None:
+    """One that has none is unknown."""
+    world = World()
+    world.prober.answer = Result(False, "refused")
+    live = {"readiness": ProbeSpec("tcp", target="80", period=Duration(1.0), failures=1)}
+    async with world.running(spec("web", probes=live), spec("db")) as master:
+        await world.clock.run(2.0)
+        assert master.get_worker_health("web").reason.endswith("refused")
+        assert master.get_worker_health("db") == Health()

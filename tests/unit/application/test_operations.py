@@ -8,25 +8,25 @@ import msgspec
 import pytest
 
 from beeyard.application.master import Master
+from beeyard.application.operation import EVERYTHING, Caller, Operation
 from beeyard.application.operations import OPERATIONS
 from beeyard.application.operations.apply import Applied
-from beeyard.application.operations.base import Caller, Operation
 from beeyard.application.operations.down import DownView
 from beeyard.application.operations.info import InfoView
 from beeyard.application.operations.why import WhyView
 from beeyard.application.views import WorkerView
-from beeyard.domain.errors import NotFound, Refused
+from beeyard.domain.errors import NotFound, Refused, Unavailable
 from beeyard.domain.messages import Exit
 from beeyard.domain.plan import Plan
 from beeyard.domain.spec import ProbeSpec, StopStep
 from beeyard.domain.values import Duration
-from beeyard.domain.worker import Cause
+from beeyard.domain.worker import Cause, Death
 from beeyard.ports.logs import LogLine
 from beeyard.ports.prober import Result
 from tests.fakes.clock import settle
 from tests.fakes.world import World, spec
 
-CALLER = Caller("ann")
+CALLER = Caller("ann", EVERYTHING)
 READY = {"readiness": ProbeSpec("tcp", target="80", period=Duration(1.0), failures=1)}
 STOP = (StopStep(wait=Duration(5.0)),)
 
@@ -39,10 +39,11 @@ def request(name: str, **fields: Any) -> Any:
 async def ask(master: Master, name: str, **fields: Any) -> Any:
     """What the operation answers, through the wire; all of it, if it streams."""
     operation = OPERATIONS[name]
-    handled: Any = operation.handle(master, request(name, **fields), CALLER)
+    asked = request(name, **fields)
     if operation.streams:
-        return [line async for line in handled]
-    return msgspec.json.decode(msgspec.json.encode(await handled), type=operation.reply)
+        return [line async for batch in await master.jobs.stream(operation, asked, CALLER) for line in batch]
+    reply = await master.jobs.ask(operation, asked, CALLER)
+    return msgspec.json.decode(msgspec.json.encode(reply), type=operation.reply)
 
 
 def states(views: list[WorkerView]) -> dict[str, str]:
@@ -55,18 +56,42 @@ def states(views: list[WorkerView]) -> dict[str, str]:
 
 def test_the_table_says_who_may_ask_what() -> None:
     """A new operation has to be given a place here, and its role thought about."""
-    assert {name: (operation.role, operation.changes, operation.streams) for name, operation in OPERATIONS.items()} == {
-        "ps": ("viewer", False, False),
-        "info": ("viewer", False, False),
-        "why": ("viewer", False, False),
-        "logs": ("viewer", False, True),
-        "start": ("operator", True, False),
-        "stop": ("operator", True, False),
-        "restart": ("operator", True, False),
-        "add": ("admin", True, False),
-        "remove": ("admin", True, False),
-        "apply": ("admin", True, False),
-        "down": ("admin", True, False),
+    told = {
+        name: " ".join(
+            [
+                operation.role,
+                *(["install"] if operation.install else []),
+                *(["changes"] if operation.changes else []),
+                *(["streams"] if operation.streams else []),
+            ]
+        )
+        for name, operation in OPERATIONS.items()
+    }
+    assert told == {
+        "ps": "viewer",
+        "info": "viewer",
+        "show": "viewer",
+        "why": "viewer",
+        "logs": "viewer streams",
+        "events": "viewer streams",
+        "start": "operator changes",
+        "stop": "operator changes",
+        "restart": "operator changes",
+        "add": "operator install changes",
+        "remove": "operator install changes",
+        "apply": "operator install changes",
+        "down": "admin changes",
+        "job_list": "viewer",
+        "job_get": "viewer",
+        "job_events": "viewer streams",
+        "job_cancel": "viewer changes",
+        "token_create": "admin changes",
+        "token_list": "admin",
+        "token_link": "admin changes",
+        "token_revoke": "admin changes",
+        "audit_log": "admin",
+        "audit_verify": "admin",
+        "audit_export": "admin streams",
     }
 
 
@@ -265,6 +290,7 @@ async def test_info_tells_about_the_master_and_what_it_found() -> None:
                 "fake": {"whole_tree_kill": "in memory", "user_switching": False, "exact_exits": True},
             },
             orphans=["stranger (pid 102)"],
+            network="off",
         )
         assert await ask(master, "info") == expected
         world.store.failing = "disk full"
@@ -306,6 +332,38 @@ async def test_why_knows_a_death_that_could_not_be_written_yet() -> None:
         assert found.worker.exit == "exit code 2"
 
 
+async def test_why_tells_what_could_not_be_written_yet_and_that_it_could_not() -> None:
+    """Last lines and story from memory after those that were saved; and why nothing can be changed."""
+    world = World()
+    async with world.running(spec("web")) as master:
+        [found] = await ask(master, "why", worker="web")
+        assert found.trouble == ""
+        world.store.failing = "disk full"
+        world.logs.write("web", "last words", world.clock.now().wall)
+        world.provider.exit("web", Exit(code=2))
+        await settle()
+        [found] = await ask(master, "why", worker="web", story=2)
+        assert found.trouble == "the store can't be written: disk full"
+        assert [(death.attempt, death.lines) for death in found.deaths] == [(1, ("last words",))]
+        assert [entry.what for entry in found.story] == ["started, pid 1001", "ended: exit code 2"]
+
+
+async def test_why_tells_what_it_knows_when_the_store_can_t_even_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state and the last death are in memory."""
+    world = World()
+    async with world.running(spec("web")) as master:
+        world.provider.exit("web", Exit(code=2))
+        await settle()
+
+        async def broken(*given: object) -> list[Death]:
+            raise Unavailable("store_unreadable", "the disk is gone")
+
+        monkeypatch.setattr(world.store, "deaths", broken)
+        [found] = await ask(master, "why", worker="web")
+        assert ([death.attempt for death in found.deaths], found.story) == ([1], [])
+        assert (found.worker.state, found.waits_for) == ("backoff", "the delay after its last end")
+
+
 async def test_logs_show_both_streams_of_all_in_order_of_time() -> None:
     """Each worker once, however often it is named; after what it wrote until now can be read."""
     world = World()
@@ -330,13 +388,13 @@ async def test_logs_follow_until_nobody_listens() -> None:
     async with world.running(spec("web"), spec("db")) as master:
         world.logs.write("web", "old", 1.0)
         wanted = request("logs", workers=["web"], follow=True, stream="stdout")
-        stream: Any = OPERATIONS["logs"].handle(master, wanted, CALLER)
-        assert (await anext(stream)).text == "old"
+        stream: Any = await master.jobs.stream(OPERATIONS["logs"], wanted, CALLER)
+        assert [line.text for line in await anext(stream)] == ["old"]
         coming = asyncio.ensure_future(anext(stream))
         await settle()
         world.logs.write("web", "an error", 2.0, "stderr")
         world.logs.write("db", "another's", 2.0)
-        line = world.logs.write("web", "new", 2.0)
-        assert await coming == line == LogLine("web", "stdout", 2.0, "new")
+        world.logs.write("web", "new", 2.0)
+        assert await coming == [LogLine("web", "stdout", 2.0, "new")]
         await stream.aclose()
         assert world.logs._followers == []

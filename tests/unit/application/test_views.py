@@ -39,14 +39,14 @@ AT_REST = WorkerView(
     package=None,
     endpoints={},
     wanted="up",
-    uptime=None,
+    since=None,
     note="",
     exit=None,
-    retry_in=None,
+    retry_at=None,
     origin="FILE",
 )
 ALIVE = replace(
-    AT_REST, pid=103, uptime=60.0, endpoints={"http": "http://127.0.0.1:20001/api", "raw": "tcp://0.0.0.0:7000"}
+    AT_REST, pid=103, since=4940.0, endpoints={"http": "http://127.0.0.1:20001/api", "raw": "tcp://0.0.0.0:7000"}
 )
 RUNNING = Running(1, 3, handle(3), 940.0, 4940.0, ready_since=941.0)
 STOPPING = Stopping(1, 3, handle(3), 940.0, Cause("operator"), 1, 1004.0)
@@ -77,12 +77,12 @@ def record(phase: Phase, **fields: object) -> Worker:
             record(replace(RUNNING, contact_lost_since=990.0)),
             replace(ALIVE, state="running", ready=True, note="contact lost: the launcher is being started again"),
         ),
-        (record(replace(RUNNING, since=1001.0)), replace(ALIVE, state="running", ready=True, uptime=0.0)),
+        (record(replace(RUNNING, since=1001.0)), replace(ALIVE, state="running", ready=True, since=5001.0)),
         (record(STOPPING), replace(ALIVE, state="stopping", note="operator asked")),
         (record(replace(STOPPING, cause=SICK)), replace(ALIVE, state="stopping", note="liveness probe failed: 503")),
-        (record(Waiting(1, 1002.5, "later")), replace(AT_REST, state="backoff", note="later", retry_in=2.5)),
-        (record(Waiting(1, 999.0, "now")), replace(AT_REST, state="backoff", note="now", retry_in=0.0)),
-        (record(Failed(1, "too often", 1050.0)), replace(AT_REST, state="failed", note="too often", retry_in=50.0)),
+        (record(Waiting(1, 1002.5, "later")), replace(AT_REST, state="backoff", note="later", retry_at=5002.5)),
+        (record(Waiting(1, 999.0, "now")), replace(AT_REST, state="backoff", note="now", retry_at=4999.0)),
+        (record(Failed(1, "too often", 1050.0)), replace(AT_REST, state="failed", note="too often", retry_at=5050.0)),
         (record(Failed(1, "never again")), replace(AT_REST, state="failed", note="never again")),
         (
             record(Down(1), death=Death(3, 1.0, Cause("signal"), Exit(signal=11, core=True), 1.0, True, "")),

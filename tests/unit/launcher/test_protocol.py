@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beeyard.launcher.protocol import LIMIT, BrokenPeer, Unpacker, pack
@@ -66,8 +66,10 @@ def frame(body: bytes) -> bytes:
         (frame(b"null"), "a message that is no object"),
         (frame(b"[" * 100_000), "recursion"),
         (frame(json.dumps({"a": 1}).encode() + b"x"), "Extra data"),
+        (frame(b'{"id": ' + b"9" * 5000 + b"}"), "integer string conversion"),
+        (frame(b'{"id": ' + b"[" * 500 + b"]" * 500 + b"}"), "a message whose id is no number"),
     ],
-    ids=["too-long", "http", "cut-json", "empty", "list", "null", "deep", "rest"],
+    ids=["too-long", "http", "cut-json", "empty", "list", "null", "deep", "rest", "huge", "deep-id"],
 )
 def test_what_is_not_this_protocol_is_a_broken_peer(stream: bytes, text: str) -> None:
     """Nothing else may come out of it: it would end the launcher."""
@@ -75,9 +77,25 @@ def test_what_is_not_this_protocol_is_a_broken_peer(stream: bytes, text: str) ->
         Unpacker().feed(stream)
 
 
-@given(st.binary(max_size=200))
+def test_text_that_is_none_is_repeated_without_harm() -> None:
+    """Whoever answers a message says what it could not read in it."""
+    (message,) = Unpacker().feed(frame(b'{"type": "\\ud800"}'))
+    assert Unpacker().feed(pack({"error": "unknown", "text": message["type"]})) == [{"error": "unknown", "text": "?"}]
+
+
+pieces = st.sampled_from(
+    [b"{", b"}", b"[", b"]", b'"id"', b'"type"', b":", b",", b'"\\ud800"', b"1e999", b"NaN", b"\xff", b"-0"]
+)
+noises = st.lists(st.lists(pieces | st.binary(max_size=5), max_size=12).map(b"".join).map(frame), max_size=4).map(
+    b"".join
+)
+
+
+@given(st.binary(max_size=200) | noises)
+@example(frame(b'{"id":"\\ud800"}'))
 def test_noise_is_either_waited_for_or_a_broken_peer(noise: bytes) -> None:
     """Never another error."""
     unpacker = Unpacker()
     with suppress(BrokenPeer):
-        assert all(isinstance(message, dict) for message in unpacker.feed(noise))
+        for message in unpacker.feed(noise):
+            assert pack(message)

@@ -10,7 +10,7 @@ from typing import Self
 
 from beeyard.domain.errors import Unavailable
 from beeyard.domain.worker import Death, Worker
-from beeyard.ports.store import ANY, KEPT, Commit, Snapshot, StoryEntry, stale
+from beeyard.ports.store import ANY, KEPT, Commit, Document, Snapshot, StoryEntry, stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._records: dict[str, _Record] = {}
         self._facts: dict[str, str] = {}
+        self._documents: dict[tuple[str, str], bytes] = {}
         self._closed = False
 
     @classmethod
@@ -52,6 +53,13 @@ class MemoryStore:
                 if len(kept.deaths) > KEPT:
                     del kept.deaths[min(kept.deaths)]
         self._facts.update(commit.facts)
+        for kind, end in commit.expired:
+            self._documents = {at: body for at, body in self._documents.items() if at[0] != kind or at[1] >= end}
+        for document in commit.documents:
+            if document.body is None:
+                self._documents.pop((document.kind, document.key), None)
+            else:
+                self._documents[document.kind, document.key] = document.body
 
     def _after(self, commit: Commit) -> dict[str, _Record]:
         """The records as the commit leaves them, in a copy."""
@@ -74,6 +82,16 @@ class MemoryStore:
         self._check_open()
         kept = self._records.get(worker)
         return [kept.deaths[attempt] for attempt in sorted(kept.deaths, reverse=True)[: max(limit, 0)]] if kept else []
+
+    async def documents(self, kind: str, *, before: str | None = None, limit: int | None = None) -> list[Document]:
+        self._check_open()
+        found = sorted(((key, body) for (of, key), body in self._documents.items() if of == kind), reverse=True)
+        below = [Document(kind, key, body) for key, body in found if before is None or key < before]
+        return below if limit is None else below[: max(limit, 0)]
+
+    async def document(self, kind: str, key: str) -> bytes | None:
+        self._check_open()
+        return self._documents.get((kind, key))
 
     async def close(self) -> None:
         self._closed = True

@@ -1,10 +1,45 @@
 """Everything Beeyard can be asked to do. A new operation is one file here and one line in the table."""
 
-from beeyard.application.operations import add, apply, down, info, logs, ps, remove, restart, start, stop, why
-from beeyard.application.operations.base import Operation
+from typing import Any
+
+from beeyard.application.operation import Operation
+from beeyard.application.operations import (
+    add,
+    apply,
+    audit_export,
+    audit_log,
+    audit_verify,
+    down,
+    events,
+    info,
+    job_cancel,
+    job_events,
+    job_get,
+    job_list,
+    logs,
+    ps,
+    remove,
+    restart,
+    show,
+    start,
+    stop,
+    token_create,
+    token_link,
+    token_list,
+    token_revoke,
+    why,
+)
 
 OPERATIONS: dict[str, Operation] = {
     module.OPERATION.name: module.OPERATION
-    for module in (ps, info, why, logs, start, stop, restart, add, remove, apply, down)
+    for module in (
+        *(ps, info, show, why, logs, events, start, stop, restart, add, remove, apply, down),
+        *(job_list, job_get, job_events, job_cancel),
+        *(token_create, token_list, token_link, token_revoke),
+        *(audit_log, audit_verify, audit_export),
+    )
 }
 """Name -> operation."""
+
+BY_REQUEST: dict[type[Any], Operation] = {operation.request: operation for operation in OPERATIONS.values()}
+"""Type of request -> operation."""

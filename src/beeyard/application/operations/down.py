@@ -4,16 +4,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from beeyard.application.operations.base import Caller, Operation
+from beeyard.application.operation import Call, Operation, Request, Seconds
 
 if TYPE_CHECKING:
     from beeyard.application.master import Master
-
-
-class Down(Struct):
-    """Seconds until what has not ended is killed."""
-
-    timeout: float = 30.0
 
 
 class DownView(Struct):
@@ -23,7 +17,13 @@ class DownView(Struct):
     stuck: list[str]
 
 
-async def down(master: "Master", request: Down, caller: Caller) -> DownView:
+class Down(Request[DownView]):
+    """Seconds until what has not ended is killed."""
+
+    timeout: Seconds = 30.0
+
+
+async def down(master: "Master", request: Down, call: Call) -> DownView:
     """Stop all workers, dependents first, then the master and its helpers; the next `up` starts them again."""
     stuck = await master.shut_down(request.timeout)
     if not stuck:
@@ -31,4 +31,4 @@ async def down(master: "Master", request: Down, caller: Caller) -> DownView:
     return DownView(len(master.supervisors) - len(stuck), stuck)
 
 
-OPERATION = Operation("down", Down, DownView, down, changes=True, role="admin")
+OPERATION = Operation("down", Down, down, role="admin", changes=True)

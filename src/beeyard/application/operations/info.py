@@ -4,18 +4,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from beeyard.application.operations.base import Caller, Operation
+from beeyard.application.operation import Call, Operation, Request
 
 if TYPE_CHECKING:
     from beeyard.application.master import Master
 
 
-class Info(Struct):
-    """Nothing to say."""
-
-
 class InfoView(Struct):
-    """One master. `capabilities` is what each provider can do on this host; `orphans` run and are in no record."""
+    """One master. `capabilities` is what each provider can do on this host; `orphans` run and are in no record.
+
+    `network` is `ok`, `off`, `changing`, or what is wrong with it.
+    """
 
     version: str
     host: str
@@ -29,9 +28,14 @@ class InfoView(Struct):
     store: str
     capabilities: dict[str, dict[str, str | bool]]
     orphans: list[str]
+    network: str = ""
 
 
-async def info(master: "Master", request: Info, caller: Caller) -> InfoView:
+class Info(Request[InfoView]):
+    """Nothing to say."""
+
+
+async def info(master: "Master", request: Info, call: Call) -> InfoView:
     """Tell about the master: version, processes, socket, store, what this host allows."""
     from importlib.metadata import version  # 20 ms that no command line needs to wait for.
 
@@ -44,7 +48,7 @@ async def info(master: "Master", request: Info, caller: Caller) -> InfoView:
         pump_pid=place.pump_pid(),
         state_dir=place.state_dir,
         socket=place.socket,
-        url=None,
+        url=place.url(),
         workers=len(master.supervisors),
         store=master.records.unwritable or "ok",
         capabilities={
@@ -56,7 +60,8 @@ async def info(master: "Master", request: Info, caller: Caller) -> InfoView:
             for name, capable in ((name, provider.capabilities()) for name, provider in master.providers.items())
         },
         orphans=[f"{owned.worker} (pid {owned.handle.state.get('pid')})" for owned in master.orphans()],
+        network=master.listening.state,
     )
 
 
-OPERATION = Operation("info", Info, InfoView, info)
+OPERATION = Operation("info", Info, info, route="GET /v1/info")

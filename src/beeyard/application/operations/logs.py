@@ -2,42 +2,52 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Struct
+from msgspec import Meta, field
 
-from beeyard.application.operations.base import Caller, Operation
+from beeyard.application.operation import Call, Count, Names, Operation, Streamed
 from beeyard.ports.logs import LogLine, Stream
 
 if TYPE_CHECKING:
     from beeyard.application.master import Master
 
+Moment = Annotated[float, Meta(ge=0)]
+Place = Annotated[str, Meta(max_length=6000, description="the cursor of a line")]
 
-class Logs(Struct):
-    """Workers or groups (none: all), how many of the newest lines of each, and whether to go on as lines come."""
 
-    workers: list[str] = []
-    lines: int = 50
+class Logs(Streamed[LogLine]):
+    """Workers or groups (none: all), how many of the newest lines of each, and whether to go on as lines come.
+
+    `since`: none that was written before (wall-clock seconds). `after`: a line's cursor to go on from instead.
+    """
+
+    workers: Names = field(default_factory=list)
+    lines: Count = 50
     follow: bool = False
     stream: Stream | None = None
+    since: Moment | None = None
+    after: Place | None = None
 
 
-async def logs(master: "Master", request: Logs, caller: Caller) -> AsyncIterator[LogLine]:
+async def logs(master: "Master", request: Logs, call: Call) -> AsyncIterator[list[LogLine]]:
     """Show what workers wrote, both streams in order of time; --follow goes on with each new line."""
-    names = request.workers or list(master.supervisors)
+    names = request.workers or [name for name in master.supervisors if call.caller.grant.sees(name)]
     found = list(dict.fromkeys(supervisor.worker.id for name in names for supervisor in master.find(name)))
     if not request.follow:
         for worker in found:
             await master.providers[master.supervisors[worker].worker.spec.provider].drain(worker)
-        lines = [line for worker in found for line in await master.logs.tail(worker, request.lines)]
-        for line in sorted(lines, key=lambda line: line.at or 0.0):
-            if request.stream in (None, line.stream):
-                yield line
-        return
-    async with aclosing(master.logs.follow(found, request.lines)) as following:
-        async for line in following:
-            if request.stream in (None, line.stream):
-                yield line
+    reading = master.logs.read(
+        found,
+        request.lines,
+        follow=request.follow,
+        stream=request.stream,
+        since=request.since,
+        after=request.after,
+    )
+    async with aclosing(reading):
+        async for lines in reading:
+            yield lines
 
 
-OPERATION = Operation("logs", Logs, LogLine, logs, streams=True)
+OPERATION = Operation("logs", Logs, logs, kept=False, route="GET /v1/logs")

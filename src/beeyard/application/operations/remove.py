@@ -2,30 +2,28 @@
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
-from beeyard.application.operations.base import Caller, Operation
+from beeyard.application.operation import Call, Names, Operation, Request, Seconds
 from beeyard.domain.errors import Refused
 
 if TYPE_CHECKING:
     from beeyard.application.master import Master
 
 
-class Remove(Struct):
+class Remove(Request[list[str]]):
     """Names of workers or groups. `stop`: stop those that run first. `purge`: delete their logs as well."""
 
-    workers: list[str]
+    workers: Names
     stop: bool = False
     purge: bool = False
-    timeout: float = 60.0
+    timeout: Seconds = 60.0
 
 
-async def remove(master: "Master", request: Remove, caller: Caller) -> list[str]:
+async def remove(master: "Master", request: Remove, call: Call) -> list[str]:
     """Forget workers that are down; their logs stay unless purged."""
     found = list(dict.fromkeys(supervisor.worker.id for name in request.workers for supervisor in master.find(name)))
     if request.stop:
         for name in request.workers:
-            await master.stop_worker(name, caller.name)
+            await master.stop_worker(name, call.caller.because)
         if not await master.until(lambda: master.ended(found), request.timeout):
             left = [name for name in found if not master.ended([name])]
             raise Refused("still_stopping", "{workers} did not stop in time", workers=", ".join(left))
@@ -36,4 +34,4 @@ async def remove(master: "Master", request: Remove, caller: Caller) -> list[str]
     return found
 
 
-OPERATION = Operation("remove", Remove, list[str], remove, changes=True, role="admin")
+OPERATION = Operation("remove", Remove, remove, role="operator", changes=True, install=True)

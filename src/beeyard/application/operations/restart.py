@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
-from beeyard.application.operations.base import Caller, Operation
+from beeyard.application.operation import Call, Names, Operation, Request, Seconds
 from beeyard.application.operations.settling import settled
 from beeyard.application.views import WorkerView
 
@@ -12,21 +10,21 @@ if TYPE_CHECKING:
     from beeyard.application.master import Master
 
 
-class Restart(Struct):
+class Restart(Request[list[WorkerView]]):
     """Names of workers or groups. `wait`: answer when each is where it was asked to be, or can't get there."""
 
-    workers: list[str]
+    workers: Names
     wait: bool = True
-    timeout: float = 60.0
+    timeout: Seconds = 60.0
 
 
-async def restart(master: "Master", request: Restart, caller: Caller) -> list[WorkerView]:
+async def restart(master: "Master", request: Restart, call: Call) -> list[WorkerView]:
     """Stop and start workers or groups; those that are down are started."""
     for name in request.workers:
         master.find(name)
     for name in request.workers:
-        await master.restart_worker(name, caller.name)
-    return await settled(master, request.workers, request.timeout if request.wait else 0.0)
+        await master.restart_worker(name, call.caller.because)
+    return await settled(master, request.workers, request.timeout if request.wait else 0.0, call)
 
 
-OPERATION = Operation("restart", Restart, list[WorkerView], restart, changes=True, role="operator")
+OPERATION = Operation("restart", Restart, restart, role="operator", changes=True)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from beeyard.application.views import WorkerView, view
-from beeyard.domain.worker import Down, Failed, Running, Waiting, Worker
+from beeyard.application.operation import Call
+from beeyard.application.views import WorkerView
+from beeyard.domain.worker import Down, Failed, Running, Waiting, Worker, state
 
 if TYPE_CHECKING:
     from beeyard.application.master import Master
@@ -23,9 +24,18 @@ def at_rest(worker: Worker) -> bool:
             return False
 
 
-async def settled(master: "Master", names: Sequence[str], timeout: float) -> list[WorkerView]:
-    """The workers once all are at rest, or as they are when the time is over."""
+async def settled(master: "Master", names: Sequence[str], timeout: float, call: Call) -> list[WorkerView]:
+    """The workers once all are at rest, or as they are when the time is over. Tells of each one that comes to rest."""
     found = {s.worker.id: s for name in names for s in master.find(name)}
-    await master.until(lambda: all(at_rest(supervisor.worker) for supervisor in found.values()), timeout)
+    left = dict(found)
+
+    def reached() -> bool:
+        for name in [name for name, supervisor in left.items() if at_rest(supervisor.worker)]:
+            supervisor = left.pop(name)
+            told = {"done": len(found) - len(left), "of": len(found), "worker": name, "state": state(supervisor.worker)}
+            call.tell("progress", told)
+        return not left
+
+    await master.until(reached, timeout)
     now = master.clock.now()
-    return [view(supervisor.worker, now) for supervisor in found.values()]
+    return [supervisor.view(now) for supervisor in found.values()]

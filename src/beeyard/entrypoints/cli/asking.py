@@ -1,26 +1,51 @@
 """What most commands do: ask for an operation, print the reply, and say by the exit code what it means."""
 
+import re
+import sys
 from typing import Any
 
-from beeyard.application.operations.base import Operation
-from beeyard.entrypoints.cli.faces import CHECKS, FACES
+from beeyard.application.operation import Operation
+from beeyard.domain.errors import Invalid
+from beeyard.entrypoints.cli.faces import CHECKS, FACES, LINES
 from beeyard.entrypoints.cli.screen import show
-from beeyard.launcher.paths import Paths
+from beeyard.entrypoints.cli.target import Target
 
 
-def ask(paths: Paths, operation: Operation, fields: dict[str, Any], as_json: bool) -> None:
+def ask(target: Target, operation: Operation, fields: dict[str, Any], as_json: bool, reason: str = "") -> None:
     """Ask, print, and raise what the reply means for the exit code. A reply without a face is printed as JSON."""
-    from beeyard.entrypoints.cli.client import Client, decoded
+    from beeyard.entrypoints.http.question import decoded
 
-    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-    request = operation.request(**lists)
-    raw = Client(paths).raw(operation.name, request)
+    request = requested(operation, fields)
+    client = target.client(reason=reason)
+    if operation.streams:
+        _follow(client.lines(request), operation, as_json)
+        return
+    if operation.alters(request) and _long(request) and not as_json and sys.stdout.isatty() and sys.stderr.isatty():
+        from beeyard.entrypoints.cli.progress import watched
+
+        reply = watched(target, client.submit(request), operation.name)
+        FACES[operation.name](target, request, reply)
+        return
+    raw = client.raw(request)
     face = None if as_json else FACES.get(operation.name)
     if face is None:
         show_json(raw)
         face = CHECKS.get(operation.name)
     if face is not None:
-        face(paths, request, decoded(operation.name, raw))
+        face(target, request, decoded(operation.reply, raw))
+
+
+def requested(operation: Operation, fields: dict[str, Any]) -> Any:
+    """The operation's request. Raises Invalid."""
+    import msgspec
+
+    try:
+        return msgspec.convert(fields, operation.request)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `$.")
+        name = re.match(r"\w*", place)[0]  # type: ignore[index]
+        text = "{name} {given!r}: {reason}"
+        raise Invalid("usage", text, name=name, given=fields.get(name), reason=reason.lower()) from None
 
 
 def show_json(raw: bytes) -> None:
@@ -28,3 +53,17 @@ def show_json(raw: bytes) -> None:
     import msgspec
 
     show(msgspec.json.format(raw, indent=2).decode())
+
+
+def _follow(lines: Any, operation: Operation, as_json: bool) -> None:
+    """Each reply as it comes: a line of JSON, or a line for people."""
+    from beeyard.entrypoints.http.question import decoded
+
+    line = None if as_json else LINES.get(operation.name)
+    for raw in lines:
+        show(raw.decode().rstrip("\n") if line is None else line(decoded(operation.reply, raw)))
+
+
+def _long(request: Any) -> bool:
+    """Whether it waits for workers."""
+    return bool(getattr(request, "wait", hasattr(request, "timeout")))

@@ -5,56 +5,65 @@ from typing import Any
 import click
 
 from beeyard.application.operations import OPERATIONS
+from beeyard.entrypoints.cli.groups import Commands
 from beeyard.entrypoints.cli.parameters import parameters
-from beeyard.launcher.paths import Paths
+from beeyard.entrypoints.cli.target import Target, chosen
 
 FILE = click.Path(dir_okay=True, path_type=str)
 
 
-def common() -> list[click.Parameter]:
-    """What every command has. `--state-dir` is the group's, and understood here too."""
+def common(*, changes: bool = False) -> list[click.Parameter]:
+    """What every command has. `--state-dir` and `--url` are the group's, and understood here too."""
 
-    def choose(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    def folder(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
         if value:
-            ctx.obj = Paths(value)
+            ctx.obj = chosen(value, None)
 
-    text = "Print JSON, as the API answers; errors as well."
+    def address(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+        if value:
+            ctx.obj = chosen(None, value)
+
+    hidden: dict[str, Any] = {"hidden": True, "expose_value": False}
+    reason = click.Option(["--reason"], metavar="TEXT", default="", help="Why, for the journal.")
     return [
-        click.Option(["--json", "as_json"], is_flag=True, help=text),
-        click.Option(["--state-dir"], metavar="DIR", hidden=True, expose_value=False, callback=choose),
+        *([reason] if changes else []),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, as the API answers; errors as well."),
+        click.Option(["--state-dir"], metavar="DIR", callback=folder, **hidden),
+        click.Option(["--url"], callback=address, **hidden),
     ]
 
 
-def _up(paths: Paths, file: str | None, detach: bool, dry_run: bool, as_json: bool) -> int:
+def _up(target: Target, file: str | None, detach: bool, dry_run: bool, reason: str, as_json: bool) -> int:
     from beeyard.entrypoints.cli.up import up
 
-    return up(paths, file, detach=detach, dry_run=dry_run, as_json=as_json)
+    return up(target.paths, file, detach=detach, dry_run=dry_run, as_json=as_json, reason=reason)
 
 
-def _down(paths: Paths, as_json: bool, **fields: Any) -> None:
+def _down(target: Target, as_json: bool, reason: str, **fields: Any) -> None:
     from beeyard.entrypoints.cli.asking import show_json
-    from beeyard.entrypoints.cli.down import down, ended
+    from beeyard.entrypoints.cli.down import down, down_from_afar, ended
     from beeyard.entrypoints.cli.screen import show
 
-    view = down(paths, OPERATIONS["down"].request(**fields))
+    request = OPERATIONS["down"].request(**fields)
+    view = down_from_afar(target, request, reason) if target.url else down(target.paths, request, reason)
     if as_json:
         import msgspec
 
         show_json(msgspec.json.encode(view or {"ended": 0, "stuck": []}))
     else:
-        show(ended(view, paths.state))
+        show(ended(view, target.name))
 
 
-def _logs(paths: Paths, as_json: bool, timestamps: bool, workers: tuple[str, ...], **fields: Any) -> None:
-    from beeyard.entrypoints.cli.client import Client
+def _logs(target: Target, as_json: bool, timestamps: bool, **fields: Any) -> None:
+    from beeyard.entrypoints.cli.asking import requested
     from beeyard.entrypoints.cli.lines import print_lines
 
-    request = OPERATIONS["logs"].request(workers=list(workers), **fields)
-    print_lines(Client(paths), request, timestamps=timestamps, as_json=as_json)
+    request = requested(OPERATIONS["logs"], fields)
+    print_lines(target.client(), request, timestamps=timestamps, as_json=as_json)
 
 
 def _add(
-    paths: Paths,
+    target: Target,
     words: tuple[str, ...],
     file: str | None,
     env: tuple[str, ...],
@@ -62,6 +71,7 @@ def _add(
     restart: str | None,
     port: tuple[str, ...],
     as_json: bool,
+    reason: str,
     wait: bool,
     timeout: float,
 ) -> None:
@@ -76,10 +86,27 @@ def _add(
         raise click.UsageError("expected ID -- COMMAND, or --file FILE")
     else:
         specs = local.specs_of_command(words[0], words[1:], env, cwd, restart, port)
-    ask(paths, OPERATIONS["add"], {"specs": specs, "wait": wait, "timeout": timeout}, as_json)
+    ask(target, OPERATIONS["add"], {"specs": specs, "wait": wait, "timeout": timeout}, as_json, reason)
 
 
-def _check(paths: Paths, file: str | None, as_json: bool) -> None:
+def _verify(target: Target, as_json: bool, known: str | None, file: str | None) -> None:
+    if file is None:
+        from beeyard.entrypoints.cli.asking import ask
+
+        ask(target, OPERATIONS["audit_verify"], {"known": known}, as_json)
+    else:
+        from beeyard.entrypoints.cli.audit import verify
+
+        verify(target, file, known, as_json)
+
+
+def _export(target: Target, as_json: bool, output: str | None) -> None:
+    from beeyard.entrypoints.cli.audit import export
+
+    export(target.client(), output)
+
+
+def _check(target: Target, file: str | None, as_json: bool) -> None:
     import json
 
     from beeyard.entrypoints.cli import local, render
@@ -89,8 +116,11 @@ def _check(paths: Paths, file: str | None, as_json: bool) -> None:
     show(json.dumps(found, indent=2) if as_json else render.checked(found))
 
 
-def _command(name: str, run: Any, params: list[click.Parameter], text: str, short: str = "") -> click.Command:
-    return click.Command(name, params=[*params, *common()], callback=click.pass_obj(run), help=text, short_help=short)
+def _command(
+    name: str, run: Any, params: list[click.Parameter], text: str, short: str = "", *, changes: bool = False
+) -> click.Command:
+    params = [*params, *common(changes=changes)]
+    return click.Command(name, params=params, callback=click.pass_obj(run), help=text, short_help=short)
 
 
 def by_hand() -> dict[str, click.Command]:
@@ -108,8 +138,16 @@ def by_hand() -> dict[str, click.Command]:
         f"{OPERATIONS['apply'].summary}\n\nWithout FILE: beeyard.yaml or beeyard.toml of this folder. A master is "
         "started if none runs; without --detach, Ctrl-C then ends it and its workers.",
         "Run the workers of a file; change only what changed",
+        changes=True,
     )
-    down = _command("down", _down, parameters(OPERATIONS["down"].request), OPERATIONS["down"].summary, "End everything")
+    down = _command(
+        "down",
+        _down,
+        parameters(OPERATIONS["down"].request),
+        OPERATIONS["down"].summary,
+        "End everything",
+        changes=True,
+    )
     logs = _command(
         "logs",
         _logs,
@@ -120,7 +158,29 @@ def by_hand() -> dict[str, click.Command]:
         OPERATIONS["logs"].summary,
         "Show what workers wrote",
     )
-    return {"apply": up, "down": down, "logs": logs, "add": _adding()}
+    return {"apply": up, "down": down, "logs": logs, "add": _adding(), **_auditing()}
+
+
+def _auditing() -> dict[str, click.Command]:
+    verify, export = OPERATIONS["audit_verify"], OPERATIONS["audit_export"]
+    text = "Check the lines of an earlier export instead (-: standard input); takes no master."
+    return {
+        "audit_verify": _command(
+            verify.name,
+            _verify,
+            [*parameters(verify.request), click.Option(["--file"], type=FILE, metavar="EXPORT", help=text)],
+            f"{verify.summary}\n\nPrints the newest entry as NUMBER:HASH, to be noted down elsewhere; exit code 7 when "
+            "something is wrong.",
+            "Check that nobody tampered with the journal",
+        ),
+        "audit_export": _command(
+            export.name,
+            _export,
+            [click.Option(["-o", "--output"], type=FILE, metavar="FILE", help="Write it there; on success only.")],
+            export.summary,
+            "Give out the whole journal",
+        ),
+    }
 
 
 def _adding() -> click.Command:
@@ -140,6 +200,7 @@ def _adding() -> click.Command:
         ],
         f"{OPERATIONS['add'].summary}\n\nExample: beeyard add web --port http=auto -- python3 -m http.server",
         "Add a worker that no file names",
+        changes=True,
     )
 
 
@@ -147,4 +208,4 @@ def config() -> click.Group:
     """`config check`."""
     file = click.Argument(["file"], required=False, type=FILE)
     check = _command("check", _check, [file], "Read a worker file and print every problem in it; exit code 2 if any.")
-    return click.Group("config", commands={"check": check}, help="Look at worker files.")
+    return Commands("config", commands={"check": check}, help="Look at worker files.")

@@ -4,33 +4,53 @@ from typing import Any
 
 import click
 
+from beeyard.application.operation import Operation
 from beeyard.application.operations import OPERATIONS
-from beeyard.application.operations.base import Operation
 from beeyard.entrypoints.cli.asking import ask
 from beeyard.entrypoints.cli.byhand import by_hand, common, config
+from beeyard.entrypoints.cli.groups import Commands
 from beeyard.entrypoints.cli.parameters import parameters
-from beeyard.launcher.paths import Paths
+from beeyard.entrypoints.cli.target import Target
 
-FIRST = ("up", "down", "ps", "logs", "why", "start", "stop", "restart", "add", "remove", "info")
+FIRST = (
+    *("up", "down", "ps", "logs", "why", "show", "events", "start", "stop", "restart", "add", "remove", "info"),
+    *("job", "token", "audit", "config"),
+)
 """The order in --help; whatever else there is comes after these."""
+
+GROUPS = {
+    "job": "Look at what was asked, and how it goes.",
+    "token": "Say who may ask over the network.",
+    "audit": "See who did what.",
+}
+"""What the commands of one noun are for."""
 
 
 def made(operation: Operation) -> click.Command:
     """The command that asks for the operation and prints the reply."""
 
     @click.pass_obj
-    def run(paths: Paths, /, as_json: bool, **fields: Any) -> None:
-        ask(paths, operation, fields, as_json)
+    def run(target: Target, /, as_json: bool, reason: str = "", **fields: Any) -> None:
+        ask(target, operation, fields, as_json, reason)
 
     short = operation.summary.partition(";")[0].partition(":")[0].rstrip(".")
-    params = [*parameters(operation.request), *common()]
+    params = [*parameters(operation.request), *common(changes=operation.changes)]
     return click.Command(operation.name, params=params, callback=run, help=operation.summary, short_help=short)
 
 
 def _commands() -> dict[str, click.Command]:
     own = by_hand()
-    found = [own.get(name) or made(operation) for name, operation in OPERATIONS.items()]
-    by_name = {str(command.name): command for command in [*found, config()]}
+    by_name: dict[str, click.Command] = {}
+    groups: dict[str, Commands] = {}
+    for name, operation in OPERATIONS.items():
+        command = own.get(name) or made(operation)
+        noun, _, verb = str(command.name).partition("_")
+        if verb:  # token_create is `token create`
+            command.name = verb
+            groups.setdefault(noun, Commands(noun, help=GROUPS[noun])).add_command(command)
+        else:
+            by_name[noun] = command
+    by_name |= {**groups, "config": config()}
     order = [*(name for name in FIRST if name in by_name), *(name for name in by_name if name not in FIRST)]
     return {name: by_name[name] for name in order}
 

@@ -8,15 +8,16 @@ from beeyard.domain.errors import BeeyardError
 from beeyard.entrypoints.cli import serving
 from beeyard.entrypoints.cli.client import Client
 from beeyard.entrypoints.cli.faces import check_ended
-from beeyard.entrypoints.cli.place import running
 from beeyard.entrypoints.cli.screen import say
+from beeyard.entrypoints.cli.target import Target
+from beeyard.entrypoints.place import running
 from beeyard.launcher.paths import Paths
 
 TELL = 1.0
 """Seconds between two looks at who is still stopping."""
 
 
-def down(paths: Paths, request: Down) -> DownView | None:
+def down(paths: Paths, request: Down, reason: str = "") -> DownView | None:
     """Returns what ended; None when nothing ran.
 
     Raises:
@@ -25,7 +26,7 @@ def down(paths: Paths, request: Down) -> DownView | None:
     """
     if not running(paths):
         return None
-    client = Client(paths)
+    client = Client(paths, reason=reason)
     try:
         view = _ask(client, request)
     except BeeyardError as error:
@@ -34,8 +35,15 @@ def down(paths: Paths, request: Down) -> DownView | None:
         if running(paths).get("launcher") is None or not serving.quit_launcher(paths):
             raise serving.unserved(paths, error) from None
         view = DownView(0, [])
-    check_ended(paths, request, view)
+    check_ended(Target(paths), request, view)
     serving.await_end(paths)
+    return view
+
+
+def down_from_afar(target: Target, request: Down, reason: str = "") -> DownView:
+    """The same for a master at a URL: its host is not ours to look at. Raises Rejected likewise."""
+    view = target.client(reason).ask(request)
+    check_ended(target, request, view)
     return view
 
 
@@ -54,7 +62,7 @@ def _ask(client: Client, request: Down) -> DownView:
 
     def ask() -> None:
         try:
-            answers.append(client.ask("down", request))
+            answers.append(client.ask(request))
         except BaseException as error:
             errors.append(error)
 
@@ -72,7 +80,7 @@ def _ask(client: Client, request: Down) -> DownView:
 
 def _progress(client: Client, said: str) -> str:
     try:
-        views = Client(client.paths, returning=0.0).ask("ps", Ps())
+        views = Client(client.paths, returning=0.0).ask(Ps())
     except BeeyardError:
         return said
     left = [view.id for view in views if view.pid is not None]

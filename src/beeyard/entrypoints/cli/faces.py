@@ -8,78 +8,89 @@ from typing import Any
 from beeyard.application.operations.down import DownView
 from beeyard.application.operations.info import InfoView
 from beeyard.application.operations.why import WhyView
-from beeyard.application.views import WorkerView
+from beeyard.application.views import WorkerDetail, WorkerView
 from beeyard.domain.errors import Rejected
-from beeyard.entrypoints.cli import render
-from beeyard.entrypoints.cli.place import command
-from beeyard.entrypoints.cli.screen import colours, say, show, width
-from beeyard.launcher.paths import Paths
+from beeyard.entrypoints.cli import ledger, render
+from beeyard.entrypoints.cli.screen import colours, height, say, show, width
+from beeyard.entrypoints.cli.target import Target
 
-Face = Callable[[Paths, Any, Any], None]
-"""(paths, request, reply): print it; raises what the exit code should be."""
+Face = Callable[[Target, Any, Any], None]
+"""(target, request, reply): print it; raises what the exit code should be."""
 
 
-def workers(paths: Paths, request: Any, views: Sequence[WorkerView]) -> None:
+def workers(target: Target, request: Any, views: Sequence[WorkerView]) -> None:
     """A table."""
     if views:
         show(render.workers(views, width(sys.stdout), colour=colours(sys.stdout)))
     else:
-        say(f"no workers yet: {command(paths, 'add ID -- COMMAND')}")
+        say(f"no workers yet: {target.command('add ID -- COMMAND')}")
 
 
-def info(paths: Paths, request: Any, view: InfoView) -> None:
+def info(target: Target, request: Any, view: InfoView) -> None:
     """A line a fact."""
     show(render.info(view, colour=colours(sys.stdout)))
 
 
-def why(paths: Paths, request: Any, views: Sequence[WhyView]) -> None:
+def why(target: Target, request: Any, views: Sequence[WhyView]) -> None:
     """A screen a worker."""
+    from beeyard.entrypoints.cli.sheet import Sheet
+    from beeyard.entrypoints.cli.strips import alphabet
     from beeyard.entrypoints.cli.why import Why
 
-    show("\n\n\n".join(Why(view, time.time(), colour=colours(sys.stdout)).text() for view in views))
+    usual = (request.story, request.deaths) == (type(request)("").story, type(request)("").deaths)
+    tall = height(sys.stdout) if usual else None  # Who asks for more wants to see it.
+    sheet = Sheet(time.time(), colour=colours(sys.stdout), width=width(sys.stdout), letters=alphabet())
+    show("\n\n\n".join(Why(view, sheet, tall).text() for view in views))
 
 
-def asked_up(paths: Paths, request: Any, views: Sequence[WorkerView]) -> None:
+def shown(target: Target, request: Any, views: Sequence[WorkerDetail]) -> None:
+    """A screen a worker."""
+    from beeyard.entrypoints.cli.detail import Detail
+
+    show("\n\n\n".join(Detail(view, time.time(), colour=colours(sys.stdout)).text() for view in views))
+
+
+def asked_up(target: Target, request: Any, views: Sequence[WorkerView]) -> None:
     """Workers after they were asked to run. Raises Rejected naming those that do not."""
-    workers(paths, request, views)
-    check_up(paths, request, views)
+    workers(target, request, views)
+    check_up(target, request, views)
 
 
-def check_up(paths: Paths, request: Any, views: Sequence[WorkerView]) -> None:
+def check_up(target: Target, request: Any, views: Sequence[WorkerView]) -> None:
     """Raises Rejected: `not_started`, or `not_ready` when it was waited for."""
     if not request.wait:
         return
     if dead := [view for view in views if failed(view)]:
-        raise not_started(paths, dead)
+        raise not_started(target, dead)
     if late := [view for view in views if not view.ready and view.wanted == "up" and view.state != "stopped"]:
-        raise Rejected("not_ready", "not ready in time: {workers}", workers=_named(late), hint=_why(paths, late))
+        raise Rejected("not_ready", "not ready in time: {workers}", workers=_named(late), hint=_why(target, late))
 
 
-def asked_down(paths: Paths, request: Any, views: Sequence[WorkerView]) -> None:
+def asked_down(target: Target, request: Any, views: Sequence[WorkerView]) -> None:
     """Workers after they were asked to stop. Raises Rejected naming those that still run."""
-    workers(paths, request, views)
-    check_down(paths, request, views)
+    workers(target, request, views)
+    check_down(target, request, views)
 
 
-def check_down(paths: Paths, request: Any, views: Sequence[WorkerView]) -> None:
+def check_down(target: Target, request: Any, views: Sequence[WorkerView]) -> None:
     """Raises Rejected: `not_stopped`."""
     if request.wait and (late := [view for view in views if view.pid is not None]):
-        raise Rejected("not_stopped", "not stopped in time: {workers}", workers=_named(late), hint=_why(paths, late))
+        raise Rejected("not_stopped", "not stopped in time: {workers}", workers=_named(late), hint=_why(target, late))
 
 
-def removed(paths: Paths, request: Any, names: Sequence[str]) -> None:
+def removed(target: Target, request: Any, names: Sequence[str]) -> None:
     """The names."""
     show("\n".join(f"removed {name}" for name in names))
 
 
-def check_ended(paths: Paths, request: Any, view: DownView) -> None:
+def check_ended(target: Target, request: Any, view: DownView) -> None:
     """Raises Rejected naming what did not end even when killed."""
     if view.stuck:
         raise Rejected(
             "stuck",
             "{workers} did not end even when killed; the master stays to watch",
             workers=", ".join(view.stuck),
-            hint=f"what a device or a network disk holds up ends when that does; {command(paths, 'ps')}",
+            hint=f"what a device or a network disk holds up ends when that does; {target.command('ps')}",
         )
 
 
@@ -90,17 +101,17 @@ def failed(view: WorkerView) -> bool:
     return view.state in {"backoff", "failed"}
 
 
-def not_started(paths: Paths, views: Sequence[WorkerView]) -> Rejected:
+def not_started(target: Target, views: Sequence[WorkerView]) -> Rejected:
     """The error that says so, with each one's note."""
-    return Rejected("not_started", "not started: {workers}", workers=_named(views), hint=_why(paths, views))
+    return Rejected("not_started", "not started: {workers}", workers=_named(views), hint=_why(target, views))
 
 
 def _named(views: Sequence[WorkerView]) -> str:
     return ", ".join(f"{view.id} ({note})" if (note := render.note(view)) else view.id for view in views)
 
 
-def _why(paths: Paths, views: Sequence[WorkerView]) -> str:
-    return command(paths, f"why {views[0].id}")
+def _why(target: Target, views: Sequence[WorkerView]) -> str:
+    return target.command(f"why {views[0].id}")
 
 
 FACES: dict[str, Face] = {
@@ -112,7 +123,20 @@ FACES: dict[str, Face] = {
     "stop": asked_down,
     "add": asked_up,
     "remove": removed,
+    "show": shown,
+    "job_list": ledger.jobs,
+    "job_get": ledger.job,
+    "job_cancel": ledger.job,
+    "token_create": ledger.created,
+    "token_list": ledger.tokens,
+    "token_link": ledger.link,
+    "token_revoke": ledger.revoked,
+    "audit_log": ledger.entries,
+    "audit_verify": ledger.verified,
 }
+
+LINES: dict[str, Callable[[Any], str]] = {"events": ledger.happened, "job_events": ledger.happened}
+"""One line for each reply of a streaming operation."""
 
 CHECKS: dict[str, Face] = {
     "start": check_up,
@@ -120,5 +144,6 @@ CHECKS: dict[str, Face] = {
     "add": check_up,
     "stop": check_down,
     "down": check_ended,
+    "audit_verify": ledger.check_verified,
 }
 """What holds for JSON as well."""

@@ -23,8 +23,9 @@ from beeyard.entrypoints.cli.client import Client
 from beeyard.entrypoints.cli.down import ended
 from beeyard.entrypoints.cli.faces import check_ended
 from beeyard.entrypoints.cli.pages import Changes, Live, Page
-from beeyard.entrypoints.cli.place import command, running
 from beeyard.entrypoints.cli.screen import say, show
+from beeyard.entrypoints.cli.target import Target
+from beeyard.entrypoints.place import command, running
 
 LOOK = 0.25
 """Seconds between two looks."""
@@ -113,7 +114,7 @@ class _Foreground:
     def _look(self) -> bool:
         """Show how the workers are. Returns whether all of Beeyard is gone."""
         try:
-            self._page.update(self._looking.ask("ps", Ps()))
+            self._page.update(self._looking.ask(Ps()))
         except BeeyardError as error:
             now = time.monotonic()
             if not running(self._paths):
@@ -146,9 +147,9 @@ class _Foreground:
             self._page.tell("everything is down")
             return 0
         assert asking.view is not None
-        check_ended(self._paths, None, asking.view)
+        check_ended(Target(self._paths), None, asking.view)
         with contextlib.suppress(BeeyardError):
-            self._page.update(self._looking.ask("ps", Ps()))
+            self._page.update(self._looking.ask(Ps()))
         serving.await_end(self._paths)
         self._page.close()
         self._page.tell(ended(asking.view, self._paths.state))
@@ -166,6 +167,6 @@ class _Asking(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.view = self._client.ask("down", Down())
+            self.view = self._client.ask(Down())
         except BeeyardError as error:
             self.error = error

@@ -12,38 +12,12 @@ import click
 
 from beeyard.domain.errors import BeeyardError, Invalid
 from beeyard.entrypoints.cli.commands import COMMANDS
-from beeyard.launcher.paths import Paths, default_state
+from beeyard.entrypoints.cli.groups import INTERRUPTED, Commands
+from beeyard.entrypoints.cli.target import chosen
 
-INTERRUPTED, BROKEN_PIPE, OUR_FAULT = 130, 141, 70
+BROKEN_PIPE, OUR_FAULT = 141, 70
 
 COMPLETION = 'Completion: eval "$(_BEEYARD_COMPLETE=bash_source beeyard)"; zsh_source and fish_source as well.'
-
-
-class Commands(click.Group):
-    """Commands in the order of use; an unknown one names the nearest."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """As they were added."""
-        return list(self.commands)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Raises UsageError."""
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], self.commands, 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise click.UsageError(f"there is no command {args[0]!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Quiet on Ctrl-C."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -61,17 +35,18 @@ def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--state-dir", metavar="DIR", help="Where everything of one master lies.  [env: BEEYARD_STATE_DIR]")
+@click.option("--url", help="Ask the master at this address, with the token in BEEYARD_TOKEN.  [env: BEEYARD_URL]")
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version.")
 @click.pass_context
-def cli(ctx: click.Context, state_dir: str | None) -> None:
+def cli(ctx: click.Context, state_dir: str | None, url: str | None) -> None:
     """Keep workers running, and say why they died.
 
     Exit codes: 0 done, 2 input wrong, 3 no such worker, 4 not in this state, 5 something is down, 6 a worker or a
-    launch failed, 8 not allowed, 10 changes pending (up --dry-run), 70 a bug in Beeyard.
+    launch failed, 7 not to be trusted, 8 not allowed, 10 changes pending (up --dry-run), 70 a bug in Beeyard.
     """
     if state_dir == "":
         raise click.BadParameter("an empty path", ctx, param_hint="--state-dir")
-    ctx.obj = Paths(state_dir or default_state())
+    ctx.obj = chosen(state_dir, url)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -120,7 +95,7 @@ def _complain(error: BeeyardError, given: list[str]) -> None:
     if "--json" in own:
         import json
 
-        from beeyard.entrypoints.http.problems import to_problem
+        from beeyard.application.problems import to_problem
 
         text = json.dumps(to_problem(error))
     else:

@@ -1,10 +1,10 @@
 """Arguments and options of a command, made from the fields of its operation's request. Knows no operation by name.
 
-A list of worker names, or one, becomes an argument; everything else an option named like its field.
+What a command is about (a worker, several, a job, a token) becomes an argument; all else an option like its field.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -13,8 +13,12 @@ import msgspec
 
 from beeyard.domain import values
 
-SHORT = {"follow": "-f", "lines": "-n"}
+SHORT = {"follow": "-f", "lines": "-n", "workers": "-w"}
 """Short spellings of options."""
+FLAGS = {"workers": "worker"}
+"""Long spellings, where that is not the field's name."""
+METAVARS = {"workers": "WORKER", "known": "NUMBER:HASH", "after": "LAST"}
+"""What stands for the value, where its type does not say it."""
 
 HELP = {
     "wait": "Answer once each worker is where it was asked to be, or can't get there.",
@@ -26,6 +30,14 @@ HELP = {
     "stream": "One stream only.",
     "story": "At most so many lines of its story.",
     "deaths": "At most so many of its deaths.",
+    "limit": "At most so many.",
+    "since": "Only what was written since then: 10m ago, or 2026-01-31T12:00.",
+    "after": "Go on behind this one, the last of an earlier answer.",
+    "role": "What it allows: to look, to start and stop as well, everything.",
+    "install": "It also allows to bring new programs onto the host.",
+    "workers": "It is about this worker or group alone; may be said again.",
+    "lasts": "How long it is good for.",
+    "known": "What an earlier check printed; the journal has to go back to it still.",
 }
 """What the fields mean, for --help."""
 
@@ -44,66 +56,135 @@ class Duration(click.ParamType[float]):
             self.fail(f"{text!r} is not {error}", param, ctx)
 
 
-class Worker(click.ParamType[str]):
-    """The name of a worker or a group; completed in a shell from what the master knows."""
+class Moment(click.ParamType[float]):
+    """`10m` ago, or `2026-01-31T12:00` in the local zone unless it names another."""
 
-    name = "worker"
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Wall-clock seconds."""
+        import time
+        from datetime import datetime
+
+        if re.fullmatch(r"\d{4}-.*", str(value)):
+            try:
+                return datetime.fromisoformat(str(value)).timestamp()
+            except ValueError:
+                self.fail(f"{value!r} is not a time such as 2026-01-31T12:00", param, ctx)
+        return time.time() - Duration().convert(value, param, ctx)
+
+
+class Known(click.ParamType[str]):
+    """The name of something that the master knows, completed in a shell from what it answers."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
         """Names that begin like this; none while no master answers."""
         from click.shell_completion import CompletionItem
 
-        from beeyard.application.operations.ps import Ps
         from beeyard.domain.errors import BeeyardError
-        from beeyard.entrypoints.cli.client import Client
-        from beeyard.launcher.paths import Paths, default_state
+        from beeyard.entrypoints.cli.target import chosen
 
-        state = ctx.find_root().params.get("state_dir") or default_state()
+        given = ctx.find_root().params
         try:
-            names = [view.id for view in Client(Paths(state), returning=0.0).ask("ps", Ps())]
+            client = chosen(given.get("state_dir"), given.get("url")).client(patient=False)
+            return [CompletionItem(name) for name in self.names(client) if name.startswith(incomplete)]
         except BeeyardError:
             return []
-        known = dict.fromkeys(name for worker in names for name in (values.instance_of(worker), worker))
-        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+    def names(self, client: Any) -> Iterable[str]:
+        """All there are."""
+        raise NotImplementedError
+
+
+class Worker(Known):
+    """The name of a worker or a group."""
+
+    name = "worker"
+
+    def names(self, client: Any) -> Iterable[str]:
+        """Groups before their workers."""
+        from beeyard.application.operations.ps import Ps
+
+        ids = [view.id for view in client.ask(Ps())]
+        return dict.fromkeys(name for worker in ids for name in (values.instance_of(worker), worker))
+
+
+class Job(Known):
+    """The id of a job."""
+
+    name = "job"
+
+    def names(self, client: Any) -> Iterable[str]:
+        """The newest first."""
+        from beeyard.application.operations.job_list import JobList
+
+        return [view.id for view in client.ask(JobList())]
+
+
+class Token(Known):
+    """The name of a token."""
+
+    name = "token"
+
+    def names(self, client: Any) -> Iterable[str]:
+        """All but sessions and links, which have none of their own."""
+        from beeyard.application.operations.token_list import TokenList
+
+        return [view.name for view in client.ask(TokenList()) if view.kind == "token"]
+
+
+NAMED: dict[str, tuple[click.ParamType[str], str]] = {
+    "worker": (Worker(), "WORKER"),
+    "id": (Job(), "JOB"),
+    "token": (Token(), "TOKEN"),
+    "name": (click.STRING, "NAME"),
+}
+"""Fields that are what a command is about, and so are said without an option."""
 
 
 def parameters(request: type[Any], leave_out: Sequence[str] = ()) -> list[click.Parameter]:
     """One parameter for each field, in the fields' order."""
     hints = get_type_hints(request)
+    fields = msgspec.structs.fields(request)
+    about = {field.name for field in fields if field.name in NAMED and field.required}
     return [
-        _parameter(field, hints[field.name]) for field in msgspec.structs.fields(request) if field.name not in leave_out
+        _parameter(field, hints[field.name], field.name in about or (field.name == "workers" and not about))
+        for field in fields
+        if field.name not in leave_out
     ]
 
 
-def _parameter(field: Any, kind: Any) -> click.Parameter:
+def _parameter(field: Any, kind: Any, is_argument: bool) -> click.Parameter:
     name, required = field.name, field.required
-    if name == "workers":
-        return click.Argument([name], type=Worker(), nargs=-1, required=required, metavar=_names(required))
-    if name == "worker":
-        return click.Argument([name], type=Worker(), metavar="WORKER")
-    flag = name.replace("_", "-")
+    if is_argument and name == "workers":
+        metavar = "WORKER..." if required else "[WORKER]..."
+        return click.Argument([name], type=Worker(), nargs=-1, required=required, metavar=metavar)
+    if is_argument:
+        type, metavar = NAMED[name]
+        return click.Argument([name], type=type, metavar=metavar)
+    if _is_union(kind):
+        (kind,) = [part for part in get_args(kind) if part is not NoneType]
+    flag = FLAGS.get(name, name.replace("_", "-"))
     spellings = [*([SHORT[name]] if name in SHORT else []), f"--{flag}", name]
-    common: dict[str, Any] = {"help": HELP.get(name, ""), "required": required}
+    common: dict[str, Any] = {"help": HELP.get(name, ""), "required": required, "metavar": METAVARS.get(name)}
     if not required:
         common["default"] = field.default
     if kind is bool:
         both = f"--{flag}/--no-{flag}"
         return click.Option([*spellings[:-2], both, name], show_default=bool(field.default), **common)
+    if name == "since":
+        return click.Option(spellings, type=Moment(), **common)
     if kind is float:
         common["default"] = None if required else values.human_duration(field.default)
         return click.Option(spellings, type=Duration(), show_default=True, **common)
     if kind is int:
         return click.Option(spellings, type=click.IntRange(min=0), show_default=True, **common)
-    inner = [part for part in get_args(kind) if part is not NoneType] if _is_union(kind) else [kind]
-    if len(inner) == 1 and get_origin(inner[0]) is Literal:
-        return click.Option(spellings, type=click.Choice(get_args(inner[0])), **common)
+    if get_origin(kind) is Literal:
+        return click.Option(spellings, type=click.Choice(get_args(kind)), show_default=True, **common)
     if get_origin(kind) is list:
-        return click.Option(spellings, multiple=True, **{**common, "default": ()})
+        type = Worker() if name == "workers" else click.STRING
+        return click.Option(spellings, type=type, multiple=True, **{**common, "default": ()})
     return click.Option(spellings, type=str, **common)
-
-
-def _names(required: bool) -> str:
-    return "WORKER..." if required else "[WORKER]..."
 
 
 def _is_union(kind: Any) -> bool:

@@ -1,5 +1,6 @@
 """Workers, plans, masters and errors as text for people. Each function returns the text and prints nothing."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,12 +26,15 @@ COLUMNS = (
 STYLES = {"running": GREEN, "backoff": YELLOW, "failed": RED, "stopped": DIM, "registered": DIM}
 
 
-def workers(views: Sequence[WorkerView], limit: int | None = None, *, colour: bool = False) -> str:
-    """One line a worker."""
-    return table(COLUMNS, [_row(view) for view in views], limit, colour=colour)
+def workers(
+    views: Sequence[WorkerView], limit: int | None = None, *, colour: bool = False, now: float | None = None
+) -> str:
+    """One line a worker. `now`: wall-clock seconds."""
+    now = time.time() if now is None else now
+    return table(COLUMNS, [_row(view, now) for view in views], limit, colour=colour)
 
 
-def _row(view: WorkerView) -> list[Cell]:
+def _row(view: WorkerView, now: float) -> list[Cell]:
     running = view.state == "running"
     health = {"unknown": "-", "unhealthy": "unhealthy"}.get(view.health, view.health)
     return [
@@ -39,7 +43,7 @@ def _row(view: WorkerView) -> list[Cell]:
         Cell("yes" if view.ready else "no", "" if view.ready or not running else YELLOW),
         Cell(health, {"unhealthy": RED, "degraded": YELLOW}.get(view.health, "")),
         Cell("-" if view.pid is None else str(view.pid)),
-        Cell("-" if view.uptime is None else human_duration(view.uptime)),
+        Cell("-" if view.since is None else human_duration(max(0.0, now - view.since))),
         Cell(str(view.restarts), YELLOW if view.restarts else ""),
         Cell(" ".join(view.endpoints.values()) or "-"),
         Cell(note(view), DIM),
@@ -114,12 +118,15 @@ def info(view: InfoView, *, colour: bool = False) -> str:
         "workers": str(view.workers),
         "store": view.store,
     }
+    if view.network not in {"", "ok", "off"}:
+        rows["network"] = view.network
     for provider, able in view.capabilities.items():
         words = (f"{name.replace('_', ' ')} {_yes(value)}" for name, value in able.items())
         rows[provider] = ", ".join(words)
     if view.orphans:
         rows["orphans"] = ", ".join(view.orphans)
-    bad = {name for name in ("store", "launcher", "log pump") if rows[name][:3] not in {"ok", "pid"}} | {"orphans"}
+    bad = {name for name in ("store", "launcher", "log pump") if rows[name][:3] not in {"ok", "pid"}}
+    bad |= {"orphans", "network"}
     return "\n".join(
         f"{painted(f'{name:<10}', DIM) if colour else f'{name:<10}'} "
         f"{painted(text, YELLOW) if colour and name in bad else text}"

@@ -46,6 +46,11 @@ def width(stream: TextIO) -> int | None:
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
+def height(stream: TextIO) -> int | None:
+    """Lines of the terminal; None where there is none, and thus no limit."""
+    return shutil.get_terminal_size().lines if stream.isatty() else None
+
+
 def painted(text: str, style: str) -> str:
     """The text in this style."""
     return f"\x1b[{style}m{text}\x1b[0m" if style and text else text

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import time
@@ -10,8 +11,8 @@ from importlib.metadata import version
 from beeyard.application.operations.info import Info, InfoView
 from beeyard.domain.errors import BeeyardError, Refused, Unavailable
 from beeyard.entrypoints.cli.client import Client
-from beeyard.entrypoints.cli.place import command, last_word, running
 from beeyard.entrypoints.cli.screen import say
+from beeyard.entrypoints.place import command, last_word, running
 from beeyard.launcher.locks import holder
 from beeyard.launcher.paths import Paths
 
@@ -29,7 +30,7 @@ ALREADY_RUNNING = 4
 def serves(paths: Paths) -> InfoView | None:
     """The master that answers now, if one does; one whose launcher is just bringing it back is waited for."""
     try:
-        info: InfoView = Client(paths).ask("info", Info())
+        info: InfoView = Client(paths).ask(Info())
     except Unavailable:
         return None
     return info
@@ -92,8 +93,8 @@ def undo(paths: Paths) -> None:
     from beeyard.application.operations.ps import Ps
 
     client = Client(paths)
-    if all(view.pid is None for view in client.ask("ps", Ps())):
-        client.ask("down", Down())
+    if all(view.pid is None for view in client.ask(Ps())):
+        client.ask(Down())
         await_end(paths)
 
 
@@ -102,7 +103,7 @@ def _await(paths: Paths, launcher: int | None, deadline: float) -> None:
     pause = 0.01
     while True:
         try:
-            client.ask("info", Info())
+            client.ask(Info())
             return
         except Unavailable as error:
             late = error
@@ -132,9 +133,10 @@ def _alive(paths: Paths, launcher: int) -> int | None:
 
 
 def _last_line(path: str) -> str:
-    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+    with contextlib.suppress(OSError, ValueError, KeyError), open(path, encoding="utf-8", errors="replace") as file:
         lines = file.read()[-4096:].splitlines()
-        return lines[-1].partition("]: ")[2] if lines else ""
+        last = lines[-1] if lines else ""
+        return str(json.loads(last)["message"]) if last.startswith("{") else last.partition("]: ")[2]
     return ""
 
 

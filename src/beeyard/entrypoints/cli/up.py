@@ -15,11 +15,12 @@ from beeyard.application.views import WorkerView
 from beeyard.domain.errors import BeeyardError
 from beeyard.domain.plan import Plan
 from beeyard.domain.spec import WorkerSpec
-from beeyard.entrypoints.cli import faces, local, render, serving
+from beeyard.entrypoints.cli import address, faces, local, render, serving
 from beeyard.entrypoints.cli.client import Client
 from beeyard.entrypoints.cli.down import down
-from beeyard.entrypoints.cli.place import command, running
 from beeyard.entrypoints.cli.screen import say, show
+from beeyard.entrypoints.cli.target import Target
+from beeyard.entrypoints.place import command, running
 from beeyard.launcher.paths import Paths
 
 REST = 30.0
@@ -28,16 +29,16 @@ REST = 30.0
 PENDING = 10
 
 
-def up(paths: Paths, file: str | None, *, detach: bool, dry_run: bool, as_json: bool) -> int:
+def up(paths: Paths, file: str | None, *, detach: bool, dry_run: bool, as_json: bool, reason: str = "") -> int:
     """Returns the exit code. Raises Invalid before anything was started, Rejected when a worker could not start."""
     loaded = local.load(file)
     specs, origin = loaded.workers, loaded.path
     if dry_run:
         return _rehearse(paths, specs, origin, as_json)
     started = serving.ensure(paths)
-    client = Client(paths)
+    client = Client(paths, reason=reason)
     try:
-        applied: Applied = client.ask("apply", Apply(specs, origin))
+        applied: Applied = client.ask(Apply(specs, origin, loaded.master))
     except BaseException as error:
         if started:
             with contextlib.suppress(BeeyardError):
@@ -46,6 +47,8 @@ def up(paths: Paths, file: str | None, *, detach: bool, dry_run: bool, as_json: 
                 else:
                     serving.undo(paths)
         raise
+    if not as_json:
+        address.tell(client)
     if started and not detach:
         from beeyard.entrypoints.cli import foreground
 
@@ -59,7 +62,7 @@ def up(paths: Paths, file: str | None, *, detach: bool, dry_run: bool, as_json: 
             say(f"the master was running already; {command(paths, 'logs -f')} shows what workers write")
     mine = {spec.id for spec in specs}
     if dead := [view for view in views if view.id in mine and faces.failed(view)]:
-        raise faces.not_started(paths, dead)
+        raise faces.not_started(Target(paths), dead)
     if late := [view.id for view in views if view.id in mine and not rests(view)]:
         say(f"not ready yet: {', '.join(late)}; {command(paths, 'ps')} shows how it goes on")
     return 0
@@ -77,7 +80,7 @@ def tell(plan: Plan, views: Sequence[WorkerView]) -> None:
 def _rehearse(paths: Paths, specs: list[WorkerSpec], origin: str, as_json: bool) -> int:
     client = Client(paths)
     if running(paths):
-        plan = client.ask("apply", Apply(specs, origin, dry_run=True)).plan
+        plan = client.ask(Apply(specs, origin, dry_run=True)).plan
     else:
         plan = Plan(add=tuple(spec.id for spec in specs))
     if as_json:
@@ -94,7 +97,7 @@ def _at_rest(client: Client, names: Sequence[str]) -> list[WorkerView]:
     deadline = time.monotonic() + REST
     pause = 0.02
     while True:
-        views: list[WorkerView] = client.ask("ps", Ps())
+        views: list[WorkerView] = client.ask(Ps())
         moving = [view for view in views if view.id in mine and not rests(view)]
         # One that waits for another that failed has nowhere to go either.
         blocked = all(view.state == "preparing" and view.note for view in moving) and any(map(faces.failed, views))

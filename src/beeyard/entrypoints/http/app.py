@@ -1,130 +1,136 @@
-"""Routes from OPERATIONS, on a unix socket: `POST /v1/operations/NAME` with the request as JSON.
+"""Routes from OPERATIONS: `POST /v1/operations/NAME` for each, and the plain route that an operation names.
 
-A reply is JSON; a streaming operation answers one JSON object a line. Who may open the socket is root or the master's
-own user, as its file mode says; the kernel tells which of them asks.
+A reply is JSON; a streaming operation answers one JSON object a line, or server-sent events to those who accept them.
+What this decides is which handler answers a request and with which headers; `/openapi.json` describes all of it.
 """
 
-import asyncio
-import logging
-import os
-import pwd
-import socket
-import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-import msgspec
-from aiohttp import web
+from aiohttp import ETag, web
 
 from beeyard.application.master import Master
+from beeyard.application.operation import Operation
 from beeyard.application.operations import OPERATIONS
-from beeyard.application.operations.base import Caller, Handler, Operation, Streamer
-from beeyard.domain.errors import BeeyardError, Invalid, NotFound
-from beeyard.entrypoints.http.problems import to_problem
+from beeyard.domain import access
+from beeyard.entrypoints.http import openapi
+from beeyard.entrypoints.http.answers import answer, errors, translated
+from beeyard.entrypoints.http.identity import Identity
+from beeyard.entrypoints.http.reading import (
+    LARGE,
+    SMALL,
+    body_of,
+    from_body,
+    from_query,
+    idempotency_key,
+    job_from_body,
+    operation_of,
+)
+from beeyard.entrypoints.http.stream import Streams
 
-log = logging.getLogger("beeyard")
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-LARGEST = 64 * 1024 * 1024
-"""Bytes in one request: a worker file of 10,000 workers needs a tenth of it."""
-
-_CREDENTIALS = struct.Struct("3i")
+KEEP = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie, Accept"}
+"""On what has an ETag: it may be kept by whoever asked, and is asked for again each time."""
 
 
 def application(master: Master) -> web.Application:
     """The HTTP face of one master."""
-    app = web.Application(client_max_size=LARGEST, middlewares=[_errors])
-    begun: set[asyncio.Future[Any]] = set()
-
-    async def serve(request: web.Request) -> web.StreamResponse:
-        operation = OPERATIONS.get(request.match_info["name"])
-        if operation is None:
-            raise NotFound("no_such_operation", "there is no operation {name}", name=request.match_info["name"])
-        asked = _decoded(operation, await request.read())
-        if operation.streams:
-            return await _stream(master, operation, asked, request)
-        handling = asyncio.ensure_future(cast(Handler, operation.handle)(master, asked, _caller(request)))
-        if not operation.changes:
-            return _json(await handling)
-        # What was begun is finished, also when whoever asked for it has left.
-        begun.add(handling)
-        handling.add_done_callback(begun.discard)
-        return _json(await asyncio.shield(handling))
-
-    app.router.add_post("/v1/operations/{name}", serve)
+    identity = Identity(master)
+    face = _Face(master, identity)
+    app = web.Application(middlewares=[errors, identity.middleware])
+    app.router.add_post("/v1/operations/{operation}", face.operate)
+    app.router.add_post("/v1/jobs", face.accept)
+    for operation in OPERATIONS.values():
+        if operation.route:
+            method, path = operation.route.split(" ")
+            handler = face.answering(operation)
+            if method == "GET" and not operation.streams:
+                app.router.add_get(path, handler)  # And HEAD, which for a stream would have no end.
+            else:
+                app.router.add_route(method, path, handler)
+    app.router.add_get("/healthz", face.healthz)
+    app.router.add_get("/openapi.json", face.openapi)
+    app.on_response_prepare.append(translated)
+    app.on_shutdown.append(face.drain)
     return app
 
 
-@asynccontextmanager
-async def serving(master: Master, path: str) -> AsyncIterator[None]:
-    """Serve on this socket while the block runs; requests under way get a moment to end."""
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-    runner = web.AppRunner(application(master), access_log=None, shutdown_timeout=2.0, handler_cancellation=True)
-    await runner.setup()
-    before = os.umask(0o177)
-    try:
-        await web.UnixSite(runner, path).start()
-    finally:
-        os.umask(before)
-    try:
-        yield
-    finally:
-        await runner.cleanup()
-        with suppress(FileNotFoundError):
-            os.unlink(path)
+class _Face:
+    """The handlers."""
+
+    def __init__(self, master: Master, identity: Identity) -> None:
+        self._master = master
+        self._identity = identity
+        self._streams = Streams()
+
+    async def operate(self, request: web.Request) -> web.StreamResponse:
+        """Any operation, asked with its request as JSON."""
+        operation = operation_of(request.match_info["operation"])
+        return await self._answer(operation, from_body(operation, await self._body(request)), request)
+
+    def answering(self, operation: Operation) -> Answer:
+        """One operation on a route of its own, its request in path and query."""
+
+        async def answering(request: web.Request) -> web.StreamResponse:
+            asked = from_query(operation, request)
+            if operation.version is None:
+                return await self._answer(operation, asked, request)
+            cursor = {"Beeyard-Cursor": self._master.feed.cursor}  # Before the list: what comes after may be in it too.
+            tag = ETag(f"{self._master.feed.epoch}-{operation.version(self._master)}", is_weak=True)
+            allowed = not access.refusal(self._identity.caller(request).grant, operation.need(asked))
+            if allowed and any(known.value == tag.value for known in request.if_none_match or ()):
+                return web.Response(status=304, headers={"ETag": f'W/"{tag.value}"'} | KEEP | cursor)
+            response = await self._answer(operation, asked, request)
+            response.etag = tag
+            response.headers.update(KEEP | cursor)
+            return response
+
+        return answering
+
+    async def accept(self, request: web.Request) -> web.Response:
+        """A job: `{"operation": NAME, …}` runs whether or not anybody waits for it."""
+        operation, asked = job_from_body(await self._body(request))
+        key = idempotency_key(request)
+        view = await self._master.jobs.accept(operation, asked, self._identity.caller(request), key)
+        reply = openapi.Accepted(view.id, view.state, f"/v1/jobs/{view.id}/events")
+        return answer(reply, 202, headers={"Location": f"/v1/jobs/{view.id}"})
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        """For whoever only wants to know whether anybody is there."""
+        return answer(openapi.Pulse("degraded" if self._master.records.unwritable else "ok"))
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        """What there is to ask."""
+        body, tag = openapi.encoded()
+        headers = {"ETag": f'"{tag}"', "Cache-Control": "public, no-cache"}
+        if any(known.value == tag for known in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=body, content_type="application/json", headers=headers)
+
+    async def drain(self, app: web.Application) -> None:
+        """Nobody is served here any more: who waits for a job still gets its answer, who follows something a word."""
+        self._streams.ending = True
+        if self._master.ending:
+            await self._master.conclude()
+        self._streams.end()
+
+    async def _body(self, request: web.Request) -> bytes:
+        return await body_of(request, LARGE if self._identity.caller(request).grant.install else SMALL)
+
+    async def _answer(self, operation: Operation, asked: Any, request: web.Request) -> web.StreamResponse:
+        caller = self._identity.caller(request)
+        if operation.streams:
+            batches = self._identity.while_known(request, await self._master.jobs.stream(operation, asked, caller))
+            return await self._streams.answer(batches, operation.name, request)
+        reply = await self._master.jobs.ask(operation, asked, caller)
+        return answer(reply, headers=_next(asked, reply, request))
 
 
-@web.middleware
-async def _errors(request: web.Request, handler: Any) -> web.StreamResponse:
-    try:
-        return cast(web.StreamResponse, await handler(request))
-    except BeeyardError as error:
-        return _json(to_problem(error), status=error.http, kind="application/problem+json")
-    except (web.HTTPException, asyncio.CancelledError, ConnectionError):
-        raise
-    except Exception as error:
-        log.exception("%s failed in an unforeseen way", request.path)
-        document = {"type": "BeeyardError", "code": "internal", "status": 500, "detail": f"error in Beeyard: {error!r}"}
-        return _json(document, status=500, kind="application/problem+json")
-
-
-def _decoded(operation: Operation, body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body or b"{}", type=operation.request)
-    except msgspec.DecodeError as error:
-        raise Invalid("request_invalid", "{operation}: {reason}", operation=operation.name, reason=str(error)) from None
-
-
-async def _stream(master: Master, operation: Operation, asked: Any, request: web.Request) -> web.StreamResponse:
-    """Errors before the first line are answered as problems; a reader who left ends it."""
-    replies = aiter(cast(Streamer, operation.handle)(master, asked, _caller(request)))
-    first = asyncio.ensure_future(anext(replies, None))
-    done, _ = await asyncio.wait({first}, timeout=0.2)
-    if done:
-        first.result()
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    await response.prepare(request)
-    with suppress(ConnectionError):
-        reply = await first
-        while reply is not None:
-            await response.write(msgspec.json.encode(reply) + b"\n")
-            reply = await anext(replies, None)
-    return response
-
-
-def _json(reply: Any, status: int = 200, kind: str = "application/json") -> web.Response:
-    return web.Response(body=msgspec.json.encode(reply), status=status, content_type=kind)
-
-
-def _caller(request: web.Request) -> Caller:
-    """The user at the other end, as the kernel saw it connect."""
-    transport = request.transport
-    sock = transport.get_extra_info("socket") if transport is not None else None
-    if sock is None:
-        return Caller()
-    _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    try:
-        return Caller(pwd.getpwuid(uid).pw_name)
-    except KeyError:
-        return Caller(f"uid {uid}")
+def _next(asked: Any, reply: Any, request: web.Request) -> dict[str, str]:
+    """Where the page after this one is (RFC 8288); nothing for a page that is not full, which is the last."""
+    if request.method == "POST" or not hasattr(asked, "after") or len(reply) != asked.limit:
+        return {}
+    last = reply[-1]
+    after = last.id if hasattr(last, "id") else last.seq
+    return {"Link": f'<{request.rel_url.update_query(after=str(after))}>; rel="next"'}

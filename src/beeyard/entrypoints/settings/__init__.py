@@ -8,13 +8,15 @@ import socket
 from collections.abc import Mapping as Environ
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from beeyard.domain.errors import Invalid
-from beeyard.domain.spec import WorkerSpec
+from beeyard.domain.spec import MasterSpec, WorkerSpec
 from beeyard.domain.values import Duration
 from beeyard.entrypoints.settings.decode import struct
 from beeyard.entrypoints.settings.files import find, lay_over, overlay, read
+from beeyard.entrypoints.settings.network import listen
+from beeyard.entrypoints.settings.secrets import secrets
 from beeyard.entrypoints.settings.shape import File, Master
 from beeyard.entrypoints.settings.tree import Mapping, Node, Report, Scalar, empty, found, merge
 from beeyard.entrypoints.settings.words import FAILED, Context, duration
@@ -27,7 +29,7 @@ class Settings(Struct, frozen=True):
     """What a worker file says. `path` is where it stands, absolute."""
 
     name: str
-    listen: str
+    master: MasterSpec
     shutdown_timeout: Duration
     workers: list[WorkerSpec]
     path: str
@@ -72,19 +74,15 @@ def _settings(
     if file.workers is None:
         report.missing(root, "workers", "a list of workers")
         return None
+    sources = secrets(file.secrets, context)
+    context = structs.replace(context, secrets=frozenset(sources))
     return Settings(
         name=file.master.name or socket.gethostname(),
-        listen=_listen(file.master, report),
+        master=MasterSpec(listen(file.master, context), sources),
         shutdown_timeout=_shutdown_timeout(file.master, context),
         workers=workers(file.workers, defaults, providers, str(place), context),
         path=str(place),
     )
-
-
-def _listen(master: Master, report: Report) -> str:
-    if master.listen and not (isinstance(master.listen, Scalar) and master.listen.text == "none"):
-        report.later(master.listen, "listening on the network")
-    return "none"
 
 
 def _shutdown_timeout(master: Master, context: Context) -> Duration:

@@ -102,11 +102,14 @@ def overlay(file: str, environ: Environ[str, str], report: Report) -> Node | Non
 
 
 def lay_over(base: Node, over: Node, report: Report) -> Node:
-    """`over` on `base`, key by key; workers meet by their id, and new ones come last."""
+    """`over` on `base`, key by key; workers meet by their id, and new ones come last; a secret has one source."""
     if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
         report.wrong(over, "a mapping")
         return base
     merged = merge(base, over)
+    secrets, others = base.entries.get("secrets"), over.entries.get("secrets")
+    if isinstance(merged, Mapping) and isinstance(secrets, Mapping) and isinstance(others, Mapping):
+        merged.entries["secrets"] = structs.replace(secrets, entries={**secrets.entries, **others.entries})
     old, new = base.entries.get("workers"), over.entries.get("workers")
     if isinstance(merged, Mapping) and isinstance(old, Sequence) and isinstance(new, Sequence):
         merged.entries["workers"] = structs.replace(old, items=_by_id(old.items, new.items))

@@ -27,11 +27,21 @@ Times = Annotated[float, Meta(gt=0, le=1000, description="a number above 0, at m
 Growth = Annotated[float, Meta(ge=1, le=1000, description="a number from 1 to 1000")]
 
 
+class Tls(Struct):
+    """`tls:` of the master."""
+
+    certificate: Annotated[str, "file"]
+    key: Annotated[str, "file"]
+    client_ca: Annotated[str, "file"] = ""
+
+
 class Master(Struct):
     """`master:`; `force_shutdown_timeout` is the older spelling."""
 
     name: str = ""
     listen: Node | None = None
+    tls: Node | None = None
+    hosts: tuple[Annotated[str, "host"], ...] = ()
     shutdown_timeout: Node | None = None
     force_shutdown_timeout: Node | None = None
 
@@ -42,10 +52,19 @@ class Global(Struct):
     process_defaults: Node | None = None
 
 
+class Secret(Struct):
+    """One of `secrets:`."""
+
+    file: Annotated[str, "new file"] = ""
+    env: Node | None = None
+    command: Node | None = None
+
+
 class File(Struct, rename={"older_defaults": "global"}):
     """The whole file."""
 
     master: Master = field(default_factory=Master)
+    secrets: Node | None = None
     defaults: Node | None = None
     older_defaults: Global = field(default_factory=Global)
     workers: Node | None = None
@@ -203,12 +222,11 @@ class Worker(Struct):
 
 LATER: Mapping[type, Mapping[str, str]] = {
     File: {
-        "secrets": "secrets",
         "package_manager": "packages",
         "log_collection": "log collection",
     },
     Global: {"module_defaults": "modules"},
-    Master: {"port": "the network interface", "log_level": "the master's log level"},
+    Master: {"log_level": "the master's log level"},
     Worker: {
         "package": "packages",
         "module": "the provider `module`",

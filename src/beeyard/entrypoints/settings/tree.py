@@ -28,10 +28,11 @@ class Node(Struct):
 
 
 class Scalar(Node):
-    """A single value, its `text` as written."""
+    """A single value, its `text` as written; `secret` is the same as specs write it, if it refers to secrets."""
 
     text: str
     kind: Kind = "text"
+    secret: str = ""
 
 
 class Sequence(Node):

@@ -15,6 +15,8 @@ from typing import Any, Final
 from msgspec import Meta, Struct
 
 from beeyard.domain import values
+from beeyard.domain.address import host
+from beeyard.domain.secrets import literal, references
 from beeyard.entrypoints.settings import tree
 from beeyard.entrypoints.settings.tree import Node, Report, Scalar
 
@@ -23,11 +25,13 @@ FAILED: Final[Any] = object()
 
 
 class Context(Struct, frozen=True):
-    """What readers need beside the node: relative paths start at `folder`, bare programs are looked up in `path`."""
+    """What readers need beside the node: relative paths start at `folder`, bare programs are looked up in `path`, and
+    `secrets` are the names that the file gives to some."""
 
     report: Report
     folder: str
     path: str
+    secrets: frozenset[str] = frozenset()
 
 
 Read = Callable[[Node, Context], Any]
@@ -39,6 +43,19 @@ class _TooMuch(ValueError):
 
 def text(node: Node, context: Context) -> Any:
     """A text; a number counts as the text it was written as."""
+    return FAILED if _is_secret(node, context) else _text(node, context)
+
+
+def _is_secret(node: Node, context: Context) -> bool:
+    """Whether it refers to a secret, which is reported: no field but those of an environment may."""
+    if not isinstance(node, Scalar) or not node.secret:
+        return False
+    hint = "everyone on this host can read arguments, and more; let the worker take it from a variable"
+    context.report.wrong(node, "a secret nowhere but in a worker's `environment`", hint)
+    return True
+
+
+def _text(node: Node, context: Context) -> Any:
     if not isinstance(node, Scalar) or node.kind in ("bool", "null"):
         hint = "" if not isinstance(node, Scalar) else f'quote it: "{node.text}"' if node.text else 'or "" for none'
         context.report.wrong(node, "text", hint)
@@ -57,6 +74,8 @@ def parsed(parse: Callable[[str], Any], expected: str) -> Read:
     """A value that `parse` makes of its text, or else raises ValueError."""
 
     def read(node: Node, context: Context) -> Any:
+        if _is_secret(node, context):
+            return FAILED
         if isinstance(node, Scalar) and node.kind != "null":
             try:
                 return parse(node.text)
@@ -75,6 +94,8 @@ def choice(options: Sequence[str]) -> Read:
     """One of some words."""
 
     def read(node: Node, context: Context) -> Any:
+        if _is_secret(node, context):
+            return FAILED
         if isinstance(node, Scalar) and node.text in options:
             return node.text
         near = get_close_matches(node.text, options, 1) if isinstance(node, Scalar) else []
@@ -199,17 +220,32 @@ def _environment(node: Node, context: Context) -> Any:
         pairs = []
         for item in node.items:
             name, equals, value = item.text.partition("=") if isinstance(item, Scalar) else ("", "", "")
-            if not equals:
+            if not equals or not isinstance(item, Scalar):
                 context.report.wrong(item, "NAME=value")
             else:
-                pairs.append((name, Scalar(item.file, item.line, item.path, value)))
+                secret = item.secret.partition("=")[2]
+                pairs.append((name, Scalar(item.file, item.line, item.path, value, secret=secret)))
     else:
         context.report.wrong(node, "a mapping or a list of NAME=value")
         return FAILED
     for name, value_node in pairs:
-        if not name or "=" in name or "\0" in name:
+        if not name or "=" in name or "\0" in name or "${secret:" in name:
             context.report.add(value_node, f"the name '{name}'", "the name of an environment variable")
-    return {name: value for name, node in pairs if (value := text(node, context)) is not FAILED}
+    return {name: value for name, node in pairs if (value := _variable(node, context)) is not FAILED}
+
+
+def _variable(node: Node, context: Context) -> Any:
+    """A value as specs write it: they may refer to secrets in it."""
+    value = _text(node, context)
+    if value is FAILED or not isinstance(node, Scalar):
+        return FAILED
+    for name in references(node.secret):
+        if name not in context.secrets:
+            near = get_close_matches(name, context.secrets, 1)
+            known = f"known: {', '.join(sorted(context.secrets)) or 'none'}"
+            hint = f"did you mean '{near[0]}'?" if near else known
+            context.report.add(node, f"the secret '{name}'", "one that `secrets:` names", hint)
+    return node.secret or literal(value)
 
 
 boolean = parsed(_boolean, "true or false")
@@ -221,6 +257,7 @@ signal = parsed(values.signal_number, "a signal such as SIGTERM, HUP or 15")
 
 WORDS: Mapping[str, Read] = {
     "environment": _environment,
+    "host": parsed(host, "the name of a host, or an IP address, without port"),
     "name": parsed(values.worker_name, "1 to 64 letters, digits, '_' or '-'"),
     "port": parsed(_port, "a port from 0 to 65535, or `auto`"),
     "resource": parsed(_resource, f"one of {', '.join(_RESOURCES)}"),

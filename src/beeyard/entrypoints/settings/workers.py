@@ -37,7 +37,7 @@ def workers(node: Node, defaults: Node | None, providers: Providers, origin: str
         worker = struct(whole, Worker, context, _section_keys(providers))
         if worker is None or not isinstance(whole, tree.Mapping):
             continue
-        if "id" not in whole.entries:
+        if "id" not in whole.entries or empty(whole.entries["id"]):
             context.report.missing(item, "id", "a name: 1 to 64 letters, digits, '_' or '-'")
         name = worker.id or item.path
         if name in lines:

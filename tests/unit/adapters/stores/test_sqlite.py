@@ -18,7 +18,7 @@ from beeyard.adapters.stores.sqlite import SqliteStore, opening
 from beeyard.domain.errors import Invalid, Refused, Unavailable
 from beeyard.domain.messages import Exit
 from beeyard.domain.worker import Cause, Death
-from beeyard.ports.store import KEPT, Put, Snapshot, StoryEntry
+from beeyard.ports.store import KEPT, Document, Put, Snapshot, StoryEntry
 from tests.fakes.store import a_commit, a_worker
 
 ALL = 10 * KEPT
@@ -210,7 +210,7 @@ async def test_a_newer_database_is_refused_and_left_alone(filled: Path) -> None:
     """A Beeyard that was put back does not touch what its successor wrote."""
     edited(filled, "PRAGMA user_version = 99", "PRAGMA wal_checkpoint(TRUNCATE)")
     before = contents(filled)
-    with pytest.raises(Refused, match="has schema 99, this Beeyard knows 1 at most") as refused:
+    with pytest.raises(Refused, match="has schema 99, this Beeyard knows 2 at most") as refused:
         await SqliteStore.open(filled)
     assert refused.value.code == "database_newer"
     assert "newer Beeyard" in refused.value.hint
@@ -249,9 +249,29 @@ async def test_an_older_schema_is_migrated_forward(filled: Path, monkeypatch: py
     monkeypatch.setattr(opening, "MIGRATIONS", (*opening.MIGRATIONS, step))
     for _ in range(2):
         async with opened(filled) as store:
-            assert settings(store, "user_version") == [2]
+            assert settings(store, "user_version") == [3]
             assert len((await store.load()).workers) == 200
     edited(filled, "SELECT colour FROM workers, flags")
+
+
+async def test_a_database_of_the_first_schema_learns_of_documents(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that it held is there afterwards, and documents can be kept in it."""
+    death = Death(1, 5.0, Cause("exit"), Exit(code=3), 1.5, False, "")
+    story = StoryEntry("w1", 1.0, "down", "up", "spawned")
+    kept = a_commit(Put(a_worker("w1", text="x"), 0, 4), story=[story], deaths=[("w1", death)], facts={"boot": "x"})
+    with monkeypatch.context() as older:
+        older.setattr(opening, "MIGRATIONS", opening.MIGRATIONS[:1])
+        async with opened(path) as store:
+            await store.commit(kept, durable=True)
+            assert settings(store, "user_version") == [1]
+    document = Document("token", "t1", b"\x00\xff")
+    for _ in range(2):
+        async with opened(path) as store:
+            assert settings(store, "user_version") == [2]
+            assert await store.load() == Snapshot([(a_worker("w1", text="x"), 4)], {"boot": "x"})
+            assert (await store.story("w1", 9), await store.deaths("w1", 9)) == ([story], [death])
+            await store.commit(a_commit(documents=[document]), durable=True)
+            assert await store.documents("token") == [document]
 
 
 async def test_a_migration_that_fails_changes_nothing(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +281,7 @@ async def test_a_migration_that_fails_changes_nothing(filled: Path, monkeypatch:
         await SqliteStore.open(filled)
     monkeypatch.undo()
     async with opened(filled) as store:
-        assert settings(store, "user_version") == [1]
+        assert settings(store, "user_version") == [2]
         assert len((await store.load()).workers) == 200
 
 

@@ -1,105 +1,73 @@
-"""The client against a real socket: replies, errors, and a master that is not there."""
+"""Whom the command line asks, in whose name, and how it names the same master again."""
 
-import json
 from collections.abc import Callable
 
 import pytest
 
-from beeyard.application.operations.logs import Logs
 from beeyard.application.operations.ps import Ps
-from beeyard.application.operations.start import Start
 from beeyard.application.views import WorkerView
-from beeyard.domain.errors import BeeyardError, NotFound, Refused, Unavailable
-from beeyard.entrypoints.cli.client import Client
-from beeyard.entrypoints.http.problems import to_problem
-from beeyard.launcher.locks import lock
+from beeyard.domain.errors import Invalid
+from beeyard.entrypoints.cli.client import Client, operator
+from beeyard.entrypoints.cli.target import Target, chosen
 from beeyard.launcher.paths import Paths
-from tests.unit.entrypoints.cli.conftest import SocketMaster
+from tests.unit.entrypoints.conftest import SocketMaster, TcpMaster
 
 
-def test_a_reply_comes_back_as_its_type(paths: Paths, master: SocketMaster, worker: Callable[..., WorkerView]) -> None:
-    """What was sent is the request."""
-    master.answers["ps"] = (200, [worker("web")])
-    assert Client(paths).ask("ps", Ps(["web"])) == [worker("web")]
-    assert master.asked == [("ps", {"workers": ["web"]})]
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests is nobody in particular."""
+    for name in ("SUDO_USER", "DOAS_USER", "BEEYARD_URL", "BEEYARD_TOKEN", "BEEYARD_STATE_DIR"):
+        monkeypatch.delenv(name, raising=False)
 
 
-def test_an_error_comes_back_as_its_class(paths: Paths, master: SocketMaster) -> None:
-    """With code, text and hint."""
-    error = NotFound("no_such_worker", "there is no worker x", hint="did you mean y?")
-    master.answers["ps"] = (404, to_problem(error))
-    with pytest.raises(NotFound) as caught:
-        Client(paths).ask("ps", Ps(["x"]))
-    assert (caught.value.code, str(caught.value), caught.value.hint) == (error.code, str(error), error.hint)
+@pytest.mark.parametrize("variable", ["SUDO_USER", "DOAS_USER"])
+def test_who_became_root_is_told(
+    paths: Paths, master: SocketMaster, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Root alone says little about who did it."""
+    master.answers["ps"] = (200, [])
+    Client(paths).ask(Ps())
+    assert "beeyard-operator" not in master.heard[-1]
+    monkeypatch.setenv(variable, "ann")
+    assert operator() == "ann"
+    Client(paths).ask(Ps())
+    assert master.heard[-1]["beeyard-operator"] == "ann"
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]"])
-def test_an_error_that_is_no_problem_document_is_our_bug(paths: Paths, master: SocketMaster, body: bytes) -> None:
-    """Exit code 70, and no traceback of the decoder."""
-    master.answers["ps"] = (500, body)
-    with pytest.raises(BeeyardError) as caught:
-        Client(paths).ask("ps", Ps())
-    assert (caught.value.code, caught.value.exit) == ("unknown_answer", 70)
+def test_what_is_said_goes_before_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL or a folder on the command line before either in the environment; the URL there before the folder."""
+    monkeypatch.setenv("BEEYARD_URL", "https://env")
+    monkeypatch.setenv("BEEYARD_STATE_DIR", "/env")
+    assert chosen(None, None).name == "https://env"
+    assert chosen("/said", None).name == "/said"
+    assert chosen(None, "https://said").name == "https://said"
+    monkeypatch.delenv("BEEYARD_URL")
+    assert chosen(None, None).name == "/env"
+    with pytest.raises(Invalid, match="not at both"):
+        chosen("/said", "https://said")
 
 
-def test_a_reply_of_another_version_says_so(paths: Paths, master: SocketMaster) -> None:
-    """Not a traceback."""
-    master.answers["ps"] = (200, [{"id": "web"}])
-    with pytest.raises(Unavailable, match="the master's answer can't be read"):
-        Client(paths).ask("ps", Ps())
+def test_a_hint_names_the_same_master(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To be typed as it stands."""
+    assert Target(Paths("/my folder")).command("ps") == "beeyard --state-dir '/my folder' ps"
+    target = Target(Paths("/s"), "https://h")
+    assert target.command("why web") == "beeyard --url https://h why web"
+    monkeypatch.setenv("BEEYARD_URL", "https://h")
+    assert target.command("why web") == "beeyard why web"
 
 
-def test_no_master_says_how_to_start_one(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hint can be typed as it stands."""
-    with pytest.raises(Unavailable) as caught:
-        Client(paths).ask("ps", Ps())
-    assert (caught.value.code, caught.value.exit) == ("no_master", 5)
-    assert str(caught.value) == f"no master serves {paths.state}"
-    assert caught.value.hint == f"beeyard --state-dir {paths.state} up"
-    monkeypatch.setenv("BEEYARD_STATE_DIR", paths.state)
-    assert Client(paths).absent().hint == "beeyard up"
+def test_what_takes_more_than_asking_is_not_done_from_afar() -> None:
+    """It says where it is done."""
+    with pytest.raises(Invalid, match="on the host itself, not through https://h"):
+        Target(Paths("/s"), "https://h").paths  # noqa: B018
 
 
-def test_a_master_that_its_launcher_starts_again_is_told_from_none(paths: Paths) -> None:
-    """Who holds the lock is named."""
-    assert lock(paths.launcher_lock) is not None
-    with pytest.raises(Unavailable, match=r"does not answer; the launcher .* is starting it again") as caught:
-        Client(paths, returning=0.1).ask("ps", Ps())
-    assert caught.value.code == "master_away"
-
-
-def test_what_keeps_the_master_from_starting_is_the_error(paths: Paths) -> None:
-    """In its own words, with its own exit code."""
-    assert lock(paths.launcher_lock) is not None
-    with open(paths.master_error, "w", encoding="utf-8") as file:
-        json.dump(to_problem(Refused("newer_store", "the store is of a later version")), file)
-    with pytest.raises(Refused, match="the store is of a later version"):
-        Client(paths).ask("ps", Ps())
-
-
-def test_a_change_is_not_asked_twice(paths: Paths, master: SocketMaster) -> None:
-    """The master may have done it before it died."""
-    master.answers["start"] = (0, None)
-    with pytest.raises(Unavailable) as caught:
-        Client(paths).ask("start", Start(["web"]))
-    assert caught.value.code == "master_gone"
-    assert len(master.asked) == 1
-
-
-def test_a_read_is_asked_again(paths: Paths, master: SocketMaster) -> None:
-    """For a moment, in which the master may come back."""
-    master.answers["ps"] = (0, None)
-    with pytest.raises(Unavailable):
-        Client(paths, returning=0.3).ask("ps", Ps())
-    assert len(master.asked) > 1
-
-
-def test_a_stream_comes_line_by_line(paths: Paths, master: SocketMaster) -> None:
-    """Each a JSON object; one cut in the middle is a master that died."""
-    master.answers["logs"] = (200, b'{"a":1}\n{"b":2}\n')
-    assert list(Client(paths).stream("logs", Logs())) == [b'{"a":1}\n', b'{"b":2}\n']
-    master.answers["logs"] = (200, b'{"a":1}\n{"b"')
-    stream = Client(paths).stream("logs", Logs())
-    assert next(stream) == b'{"a":1}\n'
-    with pytest.raises(Unavailable):
-        next(stream)
+def test_a_url_is_asked_with_the_token_of_the_environment(
+    tcp_master: TcpMaster, worker: Callable[..., WorkerView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token on the command line would be there for everybody to read."""
+    monkeypatch.setenv("BEEYARD_TOKEN", "bee_x")
+    tcp_master.answers["ps"] = (200, [worker("web")])
+    assert [view.id for view in chosen(None, tcp_master.url).client("because").ask(Ps())] == ["web"]
+    heard = tcp_master.heard[-1]
+    assert (heard["authorization"], heard["beeyard-reason"]) == ("Bearer bee_x", "because")

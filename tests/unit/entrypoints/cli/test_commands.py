@@ -7,20 +7,39 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from beeyard.application.operation import Operation, Request
 from beeyard.application.operations import OPERATIONS
-from beeyard.application.operations.base import Operation
 from beeyard.entrypoints.cli.commands import COMMANDS, made
 from beeyard.entrypoints.cli.main import cli
 from beeyard.entrypoints.cli.parameters import HELP, Duration, parameters
 
 FACES = {"apply": "up"}
-FROM_FILES = {"specs", "origin"}
+FROM_FILES = {"specs", "origin", "master"}
+
+
+def leaves(commands: dict[str, click.Command], *above: str) -> dict[str, click.Command]:
+    """Every command that does something, by its words."""
+    found: dict[str, click.Command] = {}
+    for name, command in commands.items():
+        if isinstance(command, click.Group):
+            found |= leaves(dict(command.commands), *above, name)
+        else:
+            found[" ".join([*above, name])] = command
+    return found
+
+
+LEAVES = leaves(COMMANDS)
+
+
+def words(operation: str) -> str:
+    """How an operation is asked for on the command line."""
+    return FACES.get(operation, operation.replace("_", " "))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operation_has_a_command_with_help(name: str) -> None:
     """Its help is the operation's own summary."""
-    result = CliRunner().invoke(cli, [FACES.get(name, name), "-h"])
+    result = CliRunner().invoke(cli, [*words(name).split(), "-h"])
     assert result.exit_code == 0
     assert OPERATIONS[name].summary.split()[0] in result.output
 
@@ -28,15 +47,15 @@ def test_every_operation_has_a_command_with_help(name: str) -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_field_of_a_request_can_be_said(name: str) -> None:
     """Those that come out of a worker file aside."""
-    known = {parameter.name for parameter in COMMANDS[FACES.get(name, name)].params}
+    known = {parameter.name for parameter in LEAVES[words(name)].params}
     fields = {field.name for field in msgspec.structs.fields(OPERATIONS[name].request)}
     assert fields - FROM_FILES <= known
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", LEAVES)
 def test_every_option_is_explained(name: str) -> None:
     """A table that lacks a new field is found here."""
-    silent = [p.name for p in COMMANDS[name].params if isinstance(p, click.Option) and not (p.help or p.hidden)]
+    silent = [p.name for p in LEAVES[name].params if isinstance(p, click.Option) and not (p.help or p.hidden)]
     assert silent == []
 
 
@@ -46,19 +65,33 @@ def test_every_explanation_is_of_a_field() -> None:
     assert set(HELP) <= fields
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "config"])
+@pytest.mark.parametrize("name", LEAVES)
 def test_every_command_knows_json(name: str) -> None:
-    """And the state folder, wherever it is said."""
-    assert {"as_json", "state_dir"} <= {parameter.name for parameter in COMMANDS[name].params}
+    """And the master it is about, wherever that is said."""
+    assert {"as_json", "state_dir", "url"} <= {parameter.name for parameter in LEAVES[name].params}
 
 
-class Odd(msgspec.Struct):
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_changes_something_can_say_why(name: str) -> None:
+    """And nothing else asks for a reason."""
+    assert ("reason" in {parameter.name for parameter in LEAVES[words(name)].params}) == OPERATIONS[name].changes
+
+
+@pytest.mark.parametrize("name", ["", *(LEAVES | COMMANDS)])
+def test_help_fits_a_terminal(name: str) -> None:
+    """80 columns, and nothing cut."""
+    result = CliRunner().invoke(cli, [*name.split(), "--help"])
+    assert (result.exit_code, [line for line in result.output.splitlines() if len(line) > 80]) == (0, [])
+    assert "..." not in result.output.partition("Commands:")[2]
+
+
+class Odd(Request[None]):
     """A request of kinds that no operation has yet."""
 
     worker: str
     count: int
     deep_look: bool = True
-    words: list[str] = []
+    words: list[str] = msgspec.field(default_factory=list)
     name: str | None = None
 
 
@@ -69,7 +102,7 @@ def test_a_new_operation_has_a_command_at_once() -> None:
     async def odd(master: Any, request: Odd, caller: Any) -> None:
         """Look oddly."""
 
-    command = made(Operation("odd", Odd, None, odd))
+    command = made(Operation("odd", Odd, odd))
     command.callback = lambda **given: seen.update(given)
     args = ["web", "--count", "3", "--no-deep-look", "--words", "a", "--words", "b"]
     result = CliRunner().invoke(command, args)

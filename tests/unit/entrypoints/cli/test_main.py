@@ -9,38 +9,24 @@ import msgspec
 import pytest
 
 from beeyard.application.operations.apply import Applied
+from beeyard.application.problems import to_problem
 from beeyard.application.views import WorkerView
 from beeyard.domain.errors import Denied, Refused
 from beeyard.domain.plan import Plan
-from beeyard.entrypoints.cli import main as program
-from beeyard.entrypoints.http.problems import to_problem
 from beeyard.launcher.locks import lock
 from beeyard.launcher.paths import Paths
-from tests.unit.entrypoints.cli.conftest import SocketMaster
+from tests.unit.entrypoints.cli.conftest import Run
+from tests.unit.entrypoints.conftest import SocketMaster
 
 Make = Callable[..., WorkerView]
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(paths: Paths, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Exit code, standard output, standard error."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            program.main(["--state-dir", paths.state, *arguments])
-        out, err = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, out, err
-
-    return call
 
 
 def test_json_is_what_the_api_answers(run: Run, master: SocketMaster, worker: Make) -> None:
     """Nothing added, nothing left out."""
-    master.answers["ps"] = (200, [worker("web")])
+    web = worker("web")
+    master.answers["ps"] = (200, [web])
     code, out, err = run("ps", "--json")
-    assert (code, json.loads(out), err) == (0, msgspec.to_builtins([worker("web")]), "")
+    assert (code, json.loads(out), err) == (0, msgspec.to_builtins([web]), "")
 
 
 def test_errors_are_talk(run: Run) -> None:
@@ -99,7 +85,7 @@ def test_ctrl_c_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_start_of_one_that_does_not_start_is_6(run: Run, master: SocketMaster, worker: Make, paths: Paths) -> None:
     """With JSON too."""
-    dead = worker("web", state="backoff", ready=False, pid=None, uptime=None, exit="exit code 3", note="restart in 1s")
+    dead = worker("web", state="backoff", ready=False, pid=None, since=None, exit="exit code 3", note="restart in 1s")
     master.answers["start"] = (200, [dead])
     code, out, err = run("start", "web")
     assert (code, out.splitlines()[1].split()[:2]) == (6, ["web", "backoff"])

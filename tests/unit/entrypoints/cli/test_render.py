@@ -6,16 +6,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from beeyard.application.operations.info import InfoView
-from beeyard.application.operations.why import WhyView
 from beeyard.application.views import WorkerView
 from beeyard.domain.errors import Invalid, NotFound, Problem
-from beeyard.domain.messages import Exit, Usage
 from beeyard.domain.plan import Plan
-from beeyard.domain.worker import Cause, Death
 from beeyard.entrypoints.cli import render
 from beeyard.entrypoints.cli.screen import printable
-from beeyard.entrypoints.cli.why import Why
-from beeyard.ports.store import StoryEntry
 
 Make = Callable[..., WorkerView]
 NOON = 1_700_049_600.0  # 2023-11-15 12:00:00 UTC
@@ -35,13 +30,13 @@ def crowd(worker: Make) -> list[WorkerView]:
     """One of each kind."""
     return [
         worker("web.1", health="healthy", endpoints={"http": "http://127.0.0.1:8080"}),
-        worker("db", ready=False, health="degraded", uptime=0.5, note="not ready: refused"),
+        worker("db", ready=False, health="degraded", since=time.time() - 0.5, note="not ready: refused"),
         worker(
             "job",
             state="backoff",
             ready=False,
             pid=None,
-            uptime=None,
+            since=None,
             restarts=2,
             exit="exit code 3",
             note="restart in 4s (3 of 5 within 5m)",
@@ -172,99 +167,3 @@ def test_problems_that_are_the_text_are_not_said_twice() -> None:
 def test_control_characters_are_made_visible() -> None:
     """A worker's last line must not clear the screen of who reads it."""
     assert printable("a\x1b[2Jb\rc\td€") == "a\\x1b[2Jb\\rc\td€"
-
-
-def death(attempt: int, at: float, **changes: object) -> Death:
-    """An end by exit code 3."""
-    fields: dict[str, object] = {
-        "cause": Cause("exit", "exit code 3"),
-        "exit": Exit(code=3, leftovers=2, usage=Usage(cpu=1.25, max_rss=12 * 1024**2)),
-        "uptime": 61.0,
-        "was_ready": True,
-        "decision": "restart in 4s (3 of 5 within 5m)",
-        "pid": 4711,
-        "lines": ("Traceback:", "\x1b[31mboom"),
-    }
-    return Death(attempt=attempt, at=at, **{**fields, **changes})  # type: ignore[arg-type]
-
-
-def test_why_answers_on_one_screen(worker: Make) -> None:
-    """What it is, how it died, what was decided, how it came so far."""
-    view = WhyView(
-        crowd(worker)[2],
-        [
-            death(3, NOON - 14),
-            death(2, NOON - 90_000, cause=Cause("signal", "SIGSEGV (core dumped)"), exit=Exit(signal=11, core=True)),
-        ],
-        [
-            StoryEntry("job", NOON - 80, "stopped", "preparing", "up asked", 2, "root"),
-            StoryEntry("job", NOON - 14, "running", "backoff", "ended: exit code 3", 3),
-        ],
-    )
-    view.worker = worker(
-        "job",
-        state="backoff",
-        ready=False,
-        pid=None,
-        uptime=None,
-        attempt=3,
-        restarts=1,
-        retry_in=3.24,
-        exit="exit code 3",
-        note="restart in 4s (3 of 5 within 5m)",
-    )
-    assert Why(view, NOON).text() == (
-        "job is backoff, next start in 3.2s\n"
-        "  because   exit code 3; restart in 4s (3 of 5 within 5m)\n"
-        "  wanted    up, by /etc/app/beeyard.yaml\n"
-        "  attempt   3, 1 restart\n"
-        "\n"
-        "Last death: attempt 3, 2023-11-15 11:59:46 (14s ago)\n"
-        "  cause     it ended by itself: exit code 3\n"
-        "  lived     pid 4711, 1m 1s, was ready\n"
-        "  used      1.2s of CPU, at most 12 MB of memory\n"
-        "  left over 2 processes of its tree, killed\n"
-        "  decision  restart in 4s (3 of 5 within 5m)\n"
-        "  last lines\n"
-        "  | Traceback:\n"
-        "  | \\x1b[31mboom\n"
-        "\n"
-        "Before that\n"
-        "  2023-11-14 11:00:00  attempt 2  SIGSEGV (core dumped), not sent by Beeyard, after 1m 1s\n"
-        "\n"
-        "Story\n"
-        "  11:58:40  stopped → preparing  up asked by root\n"
-        "  11:59:46  running → backoff    ended: exit code 3"
-    )
-
-
-def test_why_of_one_that_never_ended(worker: Make) -> None:
-    """There is nothing to explain, and it says so."""
-    text = Why(WhyView(worker("web", endpoints={"http": "http://127.0.0.1:1"}), [], []), NOON).text()
-    assert text == (
-        "web is running, ready\n"
-        "  process   pid 4711, up 1h 2m\n"
-        "  wanted    up, by /etc/app/beeyard.yaml\n"
-        "  attempt   1, 0 restarts\n"
-        "  http      http://127.0.0.1:1\n"
-        "\n"
-        "It has not ended since it is here."
-    )
-
-
-@pytest.mark.parametrize(
-    ("kind", "detail", "words"),
-    [
-        ("launch", "no such file", "it could not be started: no such file"),
-        ("probe", "liveness probe failed: refused", "ended by Beeyard: liveness probe failed: refused"),
-        ("operator", "", "stopped because someone asked"),
-        ("respec", "", "stopped because its spec changed"),
-        ("oom", "killed by the kernel: out of memory", "killed by the kernel: out of memory"),
-        ("host", "the host restarted", "the host restarted"),
-        ("unknown", "end unknown", "end unknown"),
-    ],
-)
-def test_every_cause_has_words(worker: Make, kind: str, detail: str, words: str) -> None:
-    """In the place where the eye looks first."""
-    view = WhyView(worker("w"), [death(1, NOON, cause=Cause(kind, detail))], [])  # type: ignore[arg-type]
-    assert f"\n  cause     {words}\n" in Why(view, NOON).text()

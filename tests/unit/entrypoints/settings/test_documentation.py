@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import structs
 
 from beeyard.adapters.providers.process.section import ProcessSection
+from beeyard.domain.spec import ListenSpec
 from beeyard.entrypoints import settings
 from beeyard.entrypoints.settings import shape
 
@@ -19,9 +20,10 @@ def test_the_documented_file_loads() -> None:
     web = loaded.workers[1]
     assert web.depends_on == {"db": "ready"}
     assert web.run["env_file"] == [str(DOCS.with_suffix(".env"))]
-    assert web.run["environment"] == {"GREETING": "hello you"}
+    assert web.run["environment"] == {"GREETING": "hello you", "TOKEN": "${secret:docs-token}"}
     assert web.run["rlimits"] == {"nofile": [4096, 4096], "core": [-1, -1], "nproc": [512, 1024]}
-    assert (loaded.name, loaded.listen, loaded.shutdown_timeout) == ("docs", "none", 30.0)
+    assert (loaded.name, loaded.shutdown_timeout) == ("docs", 30.0)
+    assert loaded.master.listen == ListenSpec("127.0.0.1:8600", hosts=("yard.example.org",))
 
 
 def test_every_key_that_works_is_documented() -> None:

@@ -70,7 +70,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_lines(errors: Errors) -> 
         "  execution: {args: [true]}\n"
         "  enabled: ${X}\n"
         "- execution: {executable_path: /bin/sh}\n"
-        "master: {nam: x, port: 1}\n"
+        "master: {nam: x, log_level: 1}\n"
         "fleet: 1\n"
     ) == [
         "beeyard.yaml:2: workers[0].id: found 'a b', expected 1 to 64 letters, digits, '_' or '-'",
@@ -81,9 +81,10 @@ def test_all_problems_come_at_once_in_the_order_of_the_lines(errors: Errors) -> 
         "beeyard.yaml:4: workers[0].enabled: found '${X}', expected true or false",
         "beeyard.yaml:5: workers[1].id: found nothing, expected a name: 1 to 64 letters, digits, '_' or '-'",
         "beeyard.yaml:6: master.nam: found 'nam', expected a known key (did you mean 'name'?)",
-        "beeyard.yaml:6: master.port: found 'port', not supported by this version yet, expected no such key (needs the "
-        "network interface: remove it)",
-        "beeyard.yaml:7: fleet: found 'fleet', expected a known key (known: defaults, global, master, workers)",
+        "beeyard.yaml:6: master.log_level: found 'log_level', not supported by this version yet, expected no such "
+        "key (needs the master's log level: remove it)",
+        "beeyard.yaml:7: fleet: found 'fleet', expected a known key (known: defaults, global, master, secrets, "
+        "workers)",
     ]
 
 

@@ -33,10 +33,6 @@ def test_an_empty_variable_takes_its_default(one: One) -> None:
     ("text", "error"),
     [
         ("${A}", "found ${A}, expected a variable that is set (set A, or write ${A:-default})"),
-        (
-            "${secret:A}",
-            "found ${secret:A}, expected a value, or ${NAME} of the environment (secrets are not supported yet)",
-        ),
         ("${A%%b}", "found ${A%%b}, expected ${NAME} or ${NAME:-default} (write $${ for a literal ${)"),
         ("${}", "found ${}, expected ${NAME} or ${NAME:-default} (write $${ for a literal ${)"),
         ("${A", "found ${A, expected ${NAME} or ${NAME:-default} (write $${ for a literal ${)"),

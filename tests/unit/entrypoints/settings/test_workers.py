@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from beeyard.domain.spec import Endpoint, LogSpec
+from beeyard.domain.spec import Endpoint, LogSpec, MasterSpec
 from beeyard.domain.values import Memory
 from tests.unit.entrypoints.settings.conftest import SHELL, Errors, Load, One
 
@@ -17,7 +17,7 @@ def worker(name: str, keys: str = "") -> str:
 def test_the_smallest_file_takes_every_default(load: Load, one: One) -> None:
     """Only an id and a program need be said."""
     loaded = load(SHELL)
-    assert (loaded.name, loaded.listen, loaded.shutdown_timeout) == (socket.gethostname(), "none", 30.0)
+    assert (loaded.name, loaded.master, loaded.shutdown_timeout) == (socket.gethostname(), MasterSpec(), 30.0)
     (spec,) = loaded.workers
     assert (spec.id, spec.provider, spec.enabled, spec.origin) == ("web", "process", True, loaded.path)
     assert spec.run == {"executable_path": "/bin/sh", "working_directory": loaded.path.removesuffix("/beeyard.yaml")}
@@ -140,9 +140,6 @@ def test_a_circle_is_named_once(errors: Errors) -> None:
         ("workers: [1]", "beeyard.yaml:1: workers[0]: found 1, expected a mapping"),
         ("workers: [{id: a}]", "beeyard.yaml:1: workers[0].execution: found nothing, expected what the provider "
          "process runs"),
-        (SHELL + "master: {listen: '127.0.0.1:8600'}", "beeyard.yaml:4: master.listen: found '127.0.0.1:8600', not "
-         "supported "
-         "by this version yet, expected another value (needs listening on the network: remove it)"),
         (SHELL + "master: {shutdown_timeout: 1s, force_shutdown_timeout: 2s}", "beeyard.yaml:4: "
          "master.force_shutdown_timeout: "
          "found '2s', expected '1s', as line 4 says for the same thing"),

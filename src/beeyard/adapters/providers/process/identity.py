@@ -9,10 +9,6 @@ from typing import Any
 
 from beeyard.domain.errors import Rejected
 from beeyard.launcher import kernel
-from beeyard.ports.provider import Reading
-
-_TICK = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def credentials(user: str | None, group: str | None) -> dict[str, Any]:
@@ -56,21 +52,3 @@ def from_pid_file(path: str, program: str) -> tuple[int, int] | None:
     if seen is None or (running != wanted and wanted not in named):
         return None
     return pid, seen.start
-
-
-def usage(state: Mapping[str, Any]) -> Reading | None:
-    """What the leader uses now."""
-    fields = _stat(state["pid"])
-    if fields is None or int(fields[19]) != state["start"]:
-        return None
-    return Reading((int(fields[11]) + int(fields[12])) / _TICK, int(fields[21]) * _PAGE, int(fields[17]))
-
-
-def _stat(pid: int) -> list[bytes] | None:
-    """/proc/PID/stat from the state on: field N of proc(5) is at N - 3."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            text = file.read()
-    except OSError:
-        return None
-    return text[text.rindex(b")") + 2 :].split()

@@ -3,23 +3,32 @@
 import asyncio
 import contextlib
 import os
-import pwd
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, cast
 
 import msgspec
 
 from beeyard.adapters.host.launcher import LauncherClient
 from beeyard.adapters.providers.process import identity
-from beeyard.adapters.providers.process.environment import environment_of, ports_of
+from beeyard.adapters.providers.process.checking import problems
+from beeyard.adapters.providers.process.counters import Counters
+from beeyard.adapters.providers.process.environment import (
+    as_started,
+    environment_of,
+    malformed,
+    ports_of,
+    secrets_of,
+)
 from beeyard.adapters.providers.process.section import ProcessSection
 from beeyard.domain.errors import Problem, Rejected, Unavailable
 from beeyard.domain.messages import Exit, Handle, Usage
+from beeyard.domain.secrets import Secret
 from beeyard.domain.spec import StopStep, WorkerSpec
 from beeyard.launcher import kernel
 from beeyard.launcher.kernel import Identity
 from beeyard.launcher.protocol import Message
 from beeyard.ports.provider import Answer, Capabilities, Occurrence, Owned, Reading, Sight
+from beeyard.ports.secrets import Secrets
 
 HANDLE_VERSION = 1
 
@@ -30,14 +39,17 @@ class ProcessProvider:
     name = "process"
     section = ProcessSection
 
-    def __init__(self, launcher: LauncherClient) -> None:
+    def __init__(self, launcher: LauncherClient, secrets: Secrets) -> None:
         self._launcher = launcher
+        self._secrets = secrets
         self._launcher.on_connect = self._connected
         self._launcher.on_lost = self._lost
         self._launcher.on_event = self._event
         self._living: dict[str, tuple[int, Handle, WorkerSpec]] = {}
         self._occurrences: asyncio.Queue[Occurrence] = asyncio.Queue()
         self._again: set[asyncio.Task[None]] = set()
+        self._counters = Counters()
+        self._reading = asyncio.Lock()
 
     async def serve(self) -> None:
         try:
@@ -53,28 +65,10 @@ class ProcessProvider:
         )
 
     def check(self, spec: WorkerSpec) -> list[Problem]:
-        section = _section(spec)
-        problems = []
-        program = section.executable_path
-        if not os.path.isfile(program):
-            problems.append(Problem("execution.executable_path", f"no file {program}", "an executable file"))
-        elif not os.access(program, os.X_OK):
-            problems.append(
-                Problem(
-                    "execution.executable_path", f"{program}, not executable", "an executable file", hint="chmod +x"
-                )
-            )
-        if section.working_directory and not os.path.isdir(section.working_directory):
-            problems.append(
-                Problem("execution.working_directory", f"no folder {section.working_directory}", "an existing folder")
-            )
-        if (section.user or section.group) and os.geteuid() != 0 and section.user != pwd.getpwuid(os.geteuid()).pw_name:
-            problems.append(
-                Problem(
-                    "execution.user", "another user than the master's", "the master's own user", hint="run it as root"
-                )
-            )
-        return problems
+        return problems(spec.run) or malformed(_section(spec))
+
+    def secrets(self, spec: WorkerSpec) -> dict[str, str]:
+        return {name: f"run.environment.{variable}" for name, variable in secrets_of(_section(spec)).items()}
 
     # --- starting and finding again ---------------------------------------------------------------------------------
 
@@ -86,7 +80,15 @@ class ProcessProvider:
             )
             if "gone" not in report:
                 return self._lives(spec, attempt, report, ports)
-        report = await self._launcher.request("spawn", **_order(spec, section, attempt, ports))
+        try:
+            order = await self._order(spec, section, attempt, ports)
+        except Rejected:
+            # It may run already; then it matters no more that it could not be started again.
+            if (known := await self._report(spec.id, attempt)) is None:
+                raise
+            report = {**known, "known": True}
+        else:
+            report = await self._launcher.request("spawn", **order)
         if report.get("known"):
             # A master that died before it could save the handle started it, with ports of its own choice.
             ports = {**ports, **ports_of(report["pid"], ports)}
@@ -164,10 +166,17 @@ class ProcessProvider:
             and kernel.alive(Identity(known[1].state["pid"], known[1].state["start"]))
         ):
             return Sight("running")
+        report = await self._report(worker, attempt)
+        if report is None:
+            return Sight("missing")
+        return Sight("running") if report["exit"] is None else Sight("ended", exit_of(report["exit"]))
+
+    async def _report(self, worker: str, attempt: int) -> Message | None:
+        """What the launcher's table says of an attempt."""
         for report in (await self._launcher.request("table"))["attempts"]:
             if (report["worker"], report["attempt"]) == (worker, attempt):
-                return Sight("running") if report["exit"] is None else Sight("ended", exit_of(report["exit"]))
-        return Sight("missing")
+                return cast(Message, report)
+        return None
 
     async def list_owned(self) -> list[Owned]:
         reports = (await self._launcher.request("table"))["attempts"]
@@ -180,14 +189,31 @@ class ProcessProvider:
             owned.append(Owned(report["worker"], report["attempt"], handle, report["exit"] is None))
         return owned
 
-    async def usage(self, worker: str, attempt: int) -> Reading | None:
-        known = self._living.get(worker)
-        return identity.usage(known[1].state) if known is not None and known[0] == attempt else None
+    async def usages(self, attempts: Sequence[tuple[str, int]]) -> list[Reading | None]:
+        leaders = [
+            Identity(known[1].state["pid"], known[1].state["start"])
+            if (known := self._living.get(worker)) is not None and known[0] == attempt
+            else None
+            for worker, attempt in attempts
+        ]
+        found: list[Reading | None] = []
+        async with self._reading:
+            # In a thread: the kernel makes who reads a cgroup's list wait while another is born into one.
+            parts = self._counters.read(leaders)
+            while (part := await asyncio.to_thread(next, parts, None)) is not None:
+                found += part
+        return found
+
+    def describe(self, spec: WorkerSpec) -> dict[str, str | bool]:
+        program = _section(spec).executable_path
+        return {"executable_path": program, "executable_exists": os.path.isfile(program)}
 
     async def exec(self, spec: WorkerSpec, command: tuple[str, ...], timeout: float) -> Answer:
         section = _section(spec)
         attempt, handle, _ = self._living.get(spec.id, (0, None, spec))
-        order = _order(spec, section, attempt, handle.ports if handle else {})
+        if handle is not None:
+            section = as_started(section, handle.state["pid"])
+        order = await self._order(spec, section, attempt, handle.ports if handle else {}, beside=True)
         order["argv"] = identity.resolve(command, order["environment"])
         try:
             report = await self._launcher.request("run", timeout=timeout, **order)
@@ -198,6 +224,19 @@ class ProcessProvider:
     async def drain(self, worker: str) -> None:
         with contextlib.suppress(Rejected, Unavailable):
             await self._launcher.request("drain", worker=worker)
+
+    async def _order(
+        self, spec: WorkerSpec, section: ProcessSection, attempt: int, ports: Mapping[str, int], *, beside: bool = False
+    ) -> dict[str, Any]:
+        """The order, secrets in place. Raises Rejected when one can't be had; Unavailable `beside` a worker, which is
+        not to blame for that."""
+        try:
+            secrets = {name: await self._secrets.fetch(name) for name in secrets_of(section)}
+        except Rejected as error:
+            if beside:
+                raise Unavailable(error.code, "{text}", text=str(error)) from None
+            raise
+        return _order(spec, section, attempt, ports, secrets) | {"without": sorted(self._secrets.withheld())}
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -259,19 +298,25 @@ def exit_of(report: Mapping[str, Any]) -> Exit:
 
 
 def _section(spec: WorkerSpec) -> ProcessSection:
-    return msgspec.convert(spec.run, ProcessSection)
+    """Also of a spec that another version checked and saved."""
+    try:
+        return msgspec.convert(spec.run, ProcessSection)
+    except msgspec.ValidationError as error:
+        raise Rejected("section_invalid", "{worker}: {reason}", worker=spec.id, reason=str(error)) from None
 
 
 def _logs(spec: WorkerSpec) -> dict[str, int]:
     return {"max_size": spec.logs.max_size, "max_files": spec.logs.max_files}
 
 
-def _order(spec: WorkerSpec, section: ProcessSection, attempt: int, ports: Mapping[str, int]) -> dict[str, Any]:
+def _order(
+    spec: WorkerSpec, section: ProcessSection, attempt: int, ports: Mapping[str, int], secrets: Mapping[str, Secret]
+) -> dict[str, Any]:
     order: dict[str, Any] = {
         "worker": spec.id,
         "attempt": attempt,
         "argv": [section.executable_path, *section.args],
-        "environment": environment_of(section, ports),
+        "environment": environment_of(section, ports, secrets),
         "logs": _logs(spec),
     }
     if section.working_directory:

@@ -1,23 +1,41 @@
 """The part of a worker file that says which program to run and as whom: the process provider's own.
 
 Plain values, checked by whoever read the file. The words beside a type say what the value names on this host, so that
-a loader can look it up without knowing this provider.
+a loader can look it up without knowing this provider; the bounds hold for all who send a section without a file.
 """
 
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-Executable = Annotated[str, "executable"]
-File = Annotated[str, "file"]
-Folder = Annotated[str, "folder"]
-NewFile = Annotated[str, "new file"]
-User = Annotated[str, "user"]
-Group = Annotated[str, "group"]
-Umask = Annotated[int, "umask"]
-ResourceName = Annotated[str, "resource"]
-ResourceLimit = Annotated[tuple[int, int], "resource limit"]
-Environment = Annotated[dict[str, str], "environment"]
+from beeyard.domain.spec import Path, Text
+
+Absolute = Annotated[
+    str,
+    Meta(pattern=r"^/[^\x00]*$", max_length=4095, description="an absolute path", examples=["/usr/bin/sleep"]),
+]
+Account = Annotated[
+    str,
+    Meta(pattern=r"^[^\x00-\x20:/]{1,256}(?!\n)$", description="the name of an account of this host", examples=["www"]),
+]
+Variable = Annotated[
+    str, Meta(pattern=r"^[^\x00=]+$", max_length=4096, description="the name of an environment variable")
+]
+Amount = Annotated[int, Meta(ge=-1, le=2**63 - 1, description="a whole number, or -1 for unlimited")]
+
+Executable = Annotated[Absolute, "executable"]
+File = Annotated[Absolute, "file"]
+Folder = Annotated[Path, "folder"]
+NewFile = Annotated[Path, "new file"]
+User = Annotated[Account, "user"]
+Group = Annotated[Account, "group"]
+Umask = Annotated[int, "umask", Meta(ge=0, le=0o777, description="the number of an octal mask, at most 511")]
+ResourceName = Annotated[
+    str, "resource", Meta(pattern=r"^[a-z]{1,20}(?!\n)$", description="a limit's name", examples=["nofile"])
+]
+ResourceLimit = Annotated[tuple[Amount, Amount], "resource limit"]
+Value = Annotated[Text, Meta(extra={"hidden": True})]
+Environment = Annotated[dict[Variable, Value], "environment", Meta(max_length=10_000)]
 Kind = Annotated[Literal["managed", "integrated", "unmanaged"], "kind"]
 
 
@@ -28,9 +46,9 @@ class ProcessSection(Struct, frozen=True, omit_defaults=True):
     """
 
     executable_path: Executable
-    args: tuple[str, ...] = ()
+    args: Annotated[tuple[Text, ...], Meta(max_length=10_000, examples=[["60"]])] = ()
     environment: Environment = field(default_factory=dict)
-    env_file: tuple[File, ...] = ()
+    env_file: Annotated[tuple[File, ...], Meta(max_length=100)] = ()
     working_directory: Folder = ""
     user: User | None = None
     group: Group | None = None

@@ -15,7 +15,7 @@ from beeyard.adapters.stores.sqlite.opening import open_database
 from beeyard.adapters.stores.sqlite.records import Records
 from beeyard.domain.errors import Unavailable
 from beeyard.domain.worker import Death
-from beeyard.ports.store import Commit, Snapshot, StoryEntry
+from beeyard.ports.store import Commit, Document, Snapshot, StoryEntry
 
 T = TypeVar("T")
 
@@ -56,6 +56,12 @@ class SqliteStore:
 
     async def deaths(self, worker: str, limit: int) -> list[Death]:
         return await self._run(partial(self._records.deaths, worker, limit))
+
+    async def documents(self, kind: str, *, before: str | None = None, limit: int | None = None) -> list[Document]:
+        return await self._run(partial(self._records.documents, kind, before, limit))
+
+    async def document(self, kind: str, key: str) -> bytes | None:
+        return await self._run(partial(self._records.document, kind, key))
 
     async def close(self) -> None:
         """Finish what was asked, write everything into the one file, and let go of it. Harmless twice."""

@@ -45,6 +45,14 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE documents (
+        kind TEXT NOT NULL,
+        key  TEXT NOT NULL,
+        body BLOB NOT NULL,                -- only its writer knows
+        PRIMARY KEY (kind, key)
+    ) WITHOUT ROWID;
+    """,
 )
 """Entry n leads from schema n to n + 1 (`PRAGMA user_version`). Entries are added, never changed."""
 

@@ -13,7 +13,7 @@ import msgspec
 
 from beeyard.adapters.stores.sqlite.refusals import corrupt, reading, writing
 from beeyard.domain.worker import Death, Worker
-from beeyard.ports.store import ANY, KEPT, Commit, Put, Snapshot, StoryEntry, stale
+from beeyard.ports.store import ANY, KEPT, Commit, Document, Put, Snapshot, StoryEntry, stale
 
 _INSERT = "INSERT OR IGNORE INTO workers (revision, body, id) VALUES (?, ?, ?)"
 _UPDATE = "UPDATE workers SET revision = ?, body = ? WHERE id = ? AND revision = ?"
@@ -66,6 +66,21 @@ class Records:
             ).fetchall()
         return [self._decoded(_deaths, worker, body) for (body,) in rows]
 
+    def documents(self, kind: str, before: str | None, limit: int | None) -> list[Document]:
+        below, keys = (" AND key < ?", (kind, before)) if before is not None else ("", (kind,))
+        with reading(self._path):
+            rows = self._database.execute(
+                f"SELECT key, body FROM documents WHERE kind = ?{below} ORDER BY key DESC LIMIT ?",
+                (*keys, -1 if limit is None else max(0, limit)),
+            ).fetchall()
+        return [Document(kind, key, body) for key, body in rows]
+
+    def document(self, kind: str, key: str) -> bytes | None:
+        with reading(self._path):
+            asked = "SELECT body FROM documents WHERE kind = ? AND key = ?"
+            row = self._database.execute(asked, (kind, key)).fetchone()
+        return row[0] if row else None
+
     def commit(self, commit: Commit, *, durable: bool) -> None:
         """One transaction; `durable` fsyncs the write-ahead log, and with it all earlier commits."""
         if commit.empty():
@@ -100,6 +115,14 @@ class Records:
             if death.attempt % _TRIM_EVERY == 0:
                 execute(_TRIM, {"worker": worker})
         self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", commit.facts.items())
+        for expired in commit.expired:
+            execute("DELETE FROM documents WHERE kind = ? AND key < ?", expired)
+        for document in commit.documents:
+            if document.body is None:
+                execute("DELETE FROM documents WHERE kind = ? AND key = ?", (document.kind, document.key))
+            else:
+                whole = (document.kind, document.key, document.body)
+                execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", whole)
 
     def _remove(self, workers: Iterable[str]) -> None:
         for worker in workers:

@@ -30,7 +30,7 @@ def corrupt(path: Path, reason: str) -> Refused:
         "the database {path} can't be used: {reason}",
         hint=f"Nothing in it was changed, and workers that run keep running. Put a backup in its place, or move"
         f" {path}, {path}-wal and {path}-shm aside and start empty: what is lost then is which workers there were,"
-        f" their stories and their deaths; worker files and logs are not touched.",
+        f" their stories and deaths, the tokens and the jobs; worker files, logs and journal are not touched.",
         path=str(path),
         reason=reason,
     )

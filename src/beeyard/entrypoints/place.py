@@ -3,8 +3,8 @@
 import json
 import os
 
-from beeyard.domain.errors import BeeyardError
-from beeyard.entrypoints.http.problems import from_problem
+from beeyard.application.problems import from_problem
+from beeyard.domain.errors import BeeyardError, Unavailable
 from beeyard.launcher.locks import holder
 from beeyard.launcher.paths import Paths, default_state
 
@@ -31,3 +31,24 @@ def command(paths: Paths, words: str) -> str:
     import shlex
 
     return f"beeyard --state-dir {shlex.quote(paths.state)} {words}"
+
+
+def absent(paths: Paths) -> BeeyardError:
+    """Why nobody answers: `no_master`, `master_away` while it is started again, or what keeps it from that."""
+    left = running(paths)
+    if not left:
+        text = "no master serves {state}"
+        return Unavailable("no_master", text, state=paths.state, hint=command(paths, "up"))
+    if (word := last_word(paths)) is not None:
+        return word
+    if "launcher" not in left:
+        text = "the master of {state} does not answer, and no launcher is there to start it again"
+        return Unavailable("master_away", text, state=paths.state, hint=command(paths, "up"))
+    who = f"the launcher (pid {left['launcher']})"
+    return Unavailable(
+        "master_away",
+        "the master of {state} does not answer; {who} is starting it again",
+        state=paths.state,
+        who=who,
+        hint=f"see {paths.daemon_log}",
+    )

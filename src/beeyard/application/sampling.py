@@ -1,0 +1,112 @@
+"""Reads what every running worker uses, every few seconds, into the worker's curve. Decides nothing.
+
+Each provider is read apart, so that one which does not answer costs only its own curves; all of its workers at once,
+because that is where reading is cheap. What came back is noted in slices between which the loop gets on. Curves live
+in memory: after the master came back they begin anew. What is to outlive it goes into the death record.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from beeyard.application.supervisor import Supervisor
+from beeyard.domain.curve import Curve, Sample
+from beeyard.domain.errors import BeeyardError
+from beeyard.domain.messages import Now
+from beeyard.domain.worker import Death, Running, Stopping
+from beeyard.ports.clock import Clock
+from beeyard.ports.provider import Provider, Reading
+
+PERIOD = 5.0
+"""Seconds between two readings. A leak or a storm shows in the last minute with a dozen points, and the reading of a
+thousand busy workers stays well below a hundredth of a core (docs/performance.md)."""
+SHORTEST = 0.5
+"""Seconds of life from which the use of CPU since its beginning can be told."""
+LAST = 60.0
+"""Seconds before its end that a death record keeps."""
+MOST_LAST = 60
+"""Samples of a death record, whatever the period."""
+SLICE = 200
+"""Readings noted before the loop gets on: half a millisecond."""
+
+log = logging.getLogger("beeyard")
+
+
+class Sampling:
+    """The curves of one master's workers."""
+
+    def __init__(self, supervisors: Mapping[str, Supervisor], providers: Mapping[str, Provider], clock: Clock) -> None:
+        self._supervisors = supervisors
+        self._providers = providers
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for name in self._providers:
+                tasks.create_task(self._follow(name))
+
+    async def look(self, name: str) -> None:
+        """Read all workers of one provider that run. Raises what the provider raises."""
+        wanted = []
+        for supervisor in self._supervisors.values():
+            worker = supervisor.worker
+            if isinstance(worker.phase, Running | Stopping) and worker.spec.provider == name:
+                wanted.append((supervisor, worker.phase.attempt, worker.phase.since))
+        if not wanted:
+            return
+        readings = await self._providers[name].usages([(found.worker.id, attempt) for found, attempt, _ in wanted])
+        at = self._clock.now().mono
+        for number, ((supervisor, attempt, since), reading) in enumerate(zip(wanted, readings, strict=True), 1):
+            if reading is not None and supervisor.attempt() == attempt:
+                self._note(supervisor, attempt, since, reading, at)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    def _note(self, supervisor: Supervisor, attempt: int, since: float, reading: Reading, at: float) -> None:
+        # One that ran before this master did would show the mean of its whole life as the use of this moment; one
+        # that just began, the work of its start as that of a moment.
+        fresh = SHORTEST <= at - since < 2 * PERIOD
+        if supervisor.curve is None:
+            supervisor.curve = Curve(since if fresh else at)
+        supervisor.curve.take(attempt, at, reading.cpu, reading.rss, since if fresh else None)
+
+    async def _follow(self, name: str) -> None:
+        """Paced by the loop itself: what matters is what the clock says at each look."""
+        silent = False
+        while True:
+            await asyncio.sleep(PERIOD)
+            try:
+                await self.look(name)
+            except BeeyardError as error:
+                if not silent:
+                    log.warning("what the workers of %s use can't be read: %s", name, error)
+                silent = True
+            except Exception:
+                if not silent:
+                    log.exception("what the workers of %s use can't be read", name)
+                silent = True
+            else:
+                silent = False
+
+
+def history(supervisor: Supervisor, now: Now) -> tuple[list[Sample], list[float]]:
+    """The samples of a worker, and when attempts of it ended, in wall-clock seconds; both oldest first."""
+    if supervisor.curve is None:
+        return [], []
+    samples = [Sample(_wall(at, now), cpu, memory) for at, cpu, memory in supervisor.curve.points()]
+    return samples, [_wall(at, now) for at in supervisor.curve.ends()]
+
+
+def last_minute(supervisor: Supervisor, death: Death, now: Now) -> tuple[Sample, ...]:
+    """What the attempt that just ended used before; marks its end in the curve."""
+    if supervisor.curve is None:
+        return ()
+    began = now.mono - min(LAST, death.uptime)
+    found = tuple(Sample(_wall(point.at, now), point.cpu, point.memory) for point in supervisor.curve.points(began))
+    supervisor.curve.end(now.mono)
+    return found[-MOST_LAST:]
+
+
+def _wall(mono: float, now: Now) -> float:
+    return round(now.wall + (mono - now.mono), 1)

@@ -1,0 +1,63 @@
+"""The screen of one worker."""
+
+from collections.abc import Callable
+
+from beeyard.application.views import WorkerDetail, WorkerView
+from beeyard.domain.curve import Sample
+from beeyard.domain.health import Health
+from beeyard.domain.spec import Backoff, RestartPolicy, WorkerSpec
+from beeyard.domain.values import WorkerId
+from beeyard.entrypoints.cli.detail import Detail
+
+NOON = 1_800_000_000.0
+
+
+def test_show_is_one_readable_screen(worker: Callable[..., WorkerView]) -> None:
+    """What it is, what hangs together with it, what was asked for; without what is as by default."""
+    spec = WorkerSpec(
+        id=WorkerId("web"),
+        provider="process",
+        run={"executable_path": "/bin/web", "args": ["-x"], "environment": {"A": "b\n"}, "user": ""},
+        restart=RestartPolicy(policy="always", backoff=Backoff(max_retries=None)),
+    )
+    view = WorkerDetail(
+        worker=worker("web", since=NOON - 60.0, endpoints={"http": "http://127.0.0.1:1"}),
+        spec=spec,
+        health=Health("degraded", "readiness probe failed"),
+        failures=2,
+        last_attempt_at=NOON,
+        usage=Sample(NOON, 0.25, 3 * 1024 * 1024),
+        runs={"executable_path": "/bin/web", "executable_exists": True},
+        waits_for="db to be ready",
+        needed_by=["app", "cron"],
+        refused={"remove": "it is running"},
+    )
+    assert Detail(view, NOON).text().splitlines() == [
+        "web: running, ready (pid 4711)",
+        "  health     degraded: readiness probe failed",
+        "  up         1m",
+        "  uses       0.25 cores, 3.0 MB",
+        "  wanted     up, by /etc/app/beeyard.yaml",
+        "  attempt    1; 2 of its ends count towards its restart budget",
+        "  runs       executable path: /bin/web; executable exists: yes",
+        "  http       http://127.0.0.1:1",
+        "  waits for  db to be ready",
+        "  needed by  app, cron",
+        "  not now    remove: it is running",
+        "",
+        "Spec",
+        "  id: web",
+        "  provider: process",
+        "  run:",
+        "    executable_path: /bin/web",
+        '    args: ["-x"]',
+        "    environment:",
+        "      A: b\\n",
+        '    user: ""',
+        "  restart:",
+        "    policy: always",
+        "    backoff:",
+        "      max_retries: null",
+    ]
+    coloured = Detail(view, NOON, colour=True).text()
+    assert coloured.startswith("\x1b[1mweb\x1b[0m: ")
