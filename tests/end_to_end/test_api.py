@@ -18,8 +18,8 @@ TOLD = HERE / "api"
 """What schemathesis is told beforehand."""
 
 
-def schemathesis(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """One run of it, always the same for the same arguments."""
+def schemathesis(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One run of it, the same for the same arguments; what it writes down stays in the folder."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(TOLD / "schemathesis.toml")]
     command += ["run", f"{url}/openapi.json", "--no-color", "--seed", "1", "--continue-on-failure"]
     command += ["--request-timeout", "30", "--exclude-path", "/v1/operations/down", *arguments]
@@ -28,27 +28,27 @@ def schemathesis(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         "SCHEMATHESIS_HOOKS": "tests.end_to_end.api.hooks",
         "PYTHONPATH": str(HERE.parent.parent),
     }
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_with_a_token_all_is_as_the_description_says() -> None:
+def test_with_a_token_all_is_as_the_description_says(tmp_path: Path) -> None:
     """Good requests are taken, bad ones refused, answers are of the shape that was told, and nothing is a bug."""
     with served(endless=False, failures=10**9) as master:
         bearer = f"Authorization: Bearer {master.token()}"
-        ran = schemathesis(master.url, "-H", bearer, "--max-examples", "3")
+        ran = schemathesis(tmp_path, master.url, "-H", bearer, "--max-examples", "3")
         assert ran.returncode == 0, ran.stdout[-8000:]
         assert master.log == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_without_a_token_nothing_is_to_be_had() -> None:
+def test_without_a_token_nothing_is_to_be_had(tmp_path: Path) -> None:
     """Whatever is sent. A stranger is not told either which methods a path has: that check is left out."""
     with served(endless=False, failures=10**9) as master:
         phases = ("--phases", "examples,coverage", "--exclude-checks", "unsupported_method")
-        ran = schemathesis(master.url, *phases)
+        ran = schemathesis(tmp_path, master.url, *phases)
         assert ran.returncode == 0, ran.stdout[-8000:]
         assert master.log == []
         assert master.master.supervisors == {}
