@@ -57,7 +57,7 @@ class Need(Struct, frozen=True):
 def refusal(grant: Grant, need: Need) -> str:
     """Why the grant does not reach, in words; empty when it does."""
     if ROLES.index(grant.role) < ROLES.index(need.role):
-        return f"it takes the role {need.role}, and this is a {grant.role}"
+        return f"it takes the role {need.role}, and this one is {grant.role}"
     if need.install and not grant.install:
         return "it takes the right to install"
     if not grant.workers:

@@ -66,7 +66,7 @@ async def test_who_may_not_is_told_why_and_it_is_written_down() -> None:
     """Nothing else happens."""
     world = World()
     async with world.running(spec("web")) as master:
-        with pytest.raises(Denied, match="eve may not stop: it takes the role operator, and this is a viewer"):
+        with pytest.raises(Denied, match="eve may not stop: it takes the role operator, and this one is viewer"):
             await master.jobs.ask(OPERATIONS["stop"], Stop(["web"]), VIEWER)
         assert master.supervisors["web"].worker.wanted.up
         assert written(world) == [("stop", "eve", "not_allowed", 0)]

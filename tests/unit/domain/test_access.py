@@ -61,8 +61,8 @@ def test_what_is_granted_names_nothing_beyond_the_scope(grant: Grant, need: Need
     ("grant", "need", "why"),
     [
         (Grant(), Need("viewer"), ""),
-        (Grant(), Need("operator"), "it takes the role operator, and this is a viewer"),
-        (Grant("operator"), Need("admin"), "it takes the role admin, and this is a operator"),
+        (Grant(), Need("operator"), "it takes the role operator, and this one is viewer"),
+        (Grant("operator"), Need("admin"), "it takes the role admin, and this one is operator"),
         (Grant("admin"), Need("operator", install=True), "it takes the right to install"),
         (Grant("operator", workers=("web",)), Need("operator", workers=["web.1"], reads=False), ""),
         (Grant("operator", workers=("web",)), Need("operator", workers=["web", "webs"], reads=False), "it is about "
