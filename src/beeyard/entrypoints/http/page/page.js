@@ -25,7 +25,7 @@ function show(worker) {
   }
   row.dataset.state = worker.state;
   const state = worker.ready ? `${worker.state}, ready` : worker.state;
-  const texts = [worker.id, state, worker.health, worker.pid ?? "", worker.restarts, worker.note || worker.exit || ""];
+  const texts = [worker.id, state, worker.health, worker.pid ?? "", worker.restarts, worker.note || (worker.pid === null && worker.exit) || ""];
   texts.forEach((text, cell) => { row.cells[cell].textContent = text; });
 }
 
