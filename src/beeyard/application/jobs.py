@@ -14,6 +14,7 @@ import msgspec
 
 from beeyard.application.audit import Audit
 from beeyard.application.feed import Event, Feed
+from beeyard.application.job import Job, awoken
 from beeyard.application.job_records import JobRecord, JobRecords, new_id
 from beeyard.application.operation import Call, Caller, Handler, Operation, Streamer, denied, workers_of
 from beeyard.application.problems import to_problem
@@ -25,33 +26,10 @@ from beeyard.ports.clock import Clock
 
 RECENT = 256
 """Ended jobs that are kept at hand; older ones are read from the store."""
-TOLD = 1024
-"""Events of one job that are kept."""
 PATIENCE = 2.0
 """Seconds that jobs under way have to end when the master does."""
 
 log = logging.getLogger("beeyard")
-
-
-class _Job:
-    """A job of which something lives: its task, or readers of its events."""
-
-    def __init__(self, view: JobView, operation: Operation | None, key: str = "", skipped: int = 0) -> None:
-        self.view = view
-        self.operation = operation
-        self.key = key
-        self.feed = Feed(view.id[-12:], TOLD, skipped)
-        self.task: asyncio.Task[None] | None = None
-        self.ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.ended.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        self.events: list[Event] = []
-
-    def tell(self, kind: str, at: float, data: Any) -> None:
-        self.feed.tell(kind, at, lambda: data)
-
-    def record(self) -> JobRecord:
-        """As it is now, for the store."""
-        return JobRecord(self.view, self.key, self.events, self.feed.told - len(self.events))
 
 
 class Jobs:
@@ -72,8 +50,8 @@ class Jobs:
         self._audit = audit
         self._clock = clock
         self._feed = feed
-        self._running: dict[str, _Job] = {}
-        self._recent: dict[str, _Job] = {}
+        self._running: dict[str, Job] = {}
+        self._recent: dict[str, Job] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._closing = False
         self.version = 0
@@ -167,10 +145,10 @@ class Jobs:
             raise Refused("job_ended", "{id} can't be cancelled: it is {state}", id=id, state=job.view.state)
         return job.view
 
-    async def _find(self, id: str, caller: Caller) -> _Job:
+    async def _find(self, id: str, caller: Caller) -> Job:
         job = self._running.get(id) or self._recent.get(id)
         if job is None and (record := await self._records.find(id)) is not None:
-            job = self._awoken(record)
+            job = awoken(record, self._operations)
         if job is None or not self._sees(caller, job.view):
             hint = "they are kept for a day; beeyard job list"
             raise NotFound("no_such_job", "there is no job {id}", id=id, hint=hint)
@@ -211,7 +189,7 @@ class Jobs:
 
     async def _begin(
         self, operation: Operation, request: Any, caller: Caller, *, key: str = "", saved: bool = False
-    ) -> _Job:
+    ) -> Job:
         at = self._clock.now().wall
         entry = await self._audit.begun(operation, request, caller) if operation.alters(request) else 0
         view = JobView(
@@ -226,7 +204,7 @@ class Jobs:
             error=None,
             result=None,
         )
-        job = _Job(view, operation, key)
+        job = Job(view, operation, key)
         if saved:
             try:
                 await self._save([job.record()], durable=True)
@@ -243,7 +221,7 @@ class Jobs:
         job.task = asyncio.get_running_loop().create_task(self._run(job, operation, request, caller, entry))
         return job
 
-    async def _run(self, job: _Job, operation: Operation, request: Any, caller: Caller, entry: int) -> None:
+    async def _run(self, job: Job, operation: Operation, request: Any, caller: Caller, entry: int) -> None:
         def tell(kind: str, data: Any) -> None:
             job.tell(kind, self._clock.now().wall, data)
 
@@ -261,7 +239,7 @@ class Jobs:
         await self._end(job, operation, caller, entry, result, error)
 
     async def _end(
-        self, job: _Job, operation: Operation, caller: Caller, entry: int, result: Any, error: BeeyardError | None
+        self, job: Job, operation: Operation, caller: Caller, entry: int, result: Any, error: BeeyardError | None
     ) -> None:
         at = self._clock.now().wall
         state: JobState = "done" if error is None else "cancelled" if error.code == "cancelled" else "failed"
@@ -288,7 +266,7 @@ class Jobs:
         except BeeyardError as trouble:
             log.warning("the end of %s (%s) could not be written: %s", job.view.id, operation.name, trouble)
 
-    def _changed(self, job: _Job) -> None:
+    def _changed(self, job: Job) -> None:
         """Tell it to those who follow what happens here, and let go of what is old."""
         self.version += 1
         view = job.view
@@ -304,14 +282,6 @@ class Jobs:
         for key in [key for key, id in self._keys.items() if id < old]:
             del self._keys[key]
         await self._records.save(records, self._audit.facts(), durable=durable)
-
-    def _awoken(self, record: JobRecord) -> _Job:
-        """A job from the store, for those who read its events again."""
-        job = _Job(record.view, self._operations.get(record.view.operation), record.key, record.skipped)
-        for event in record.events:
-            job.tell(event.kind, event.at, event.data)
-        job.feed.end()
-        return job
 
 
 def _master_ended() -> Unavailable:
