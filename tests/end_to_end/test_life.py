@@ -314,6 +314,7 @@ def test_what_runs_is_not_removed(fresh_yard: Yard) -> None:
     """Nor what others need; stopped, it goes, and its logs stay until they are purged."""
     fresh_yard.apply(shell("base", f"echo up; {LOOP}"), shell("top", LOOP, depends_on={"base": "started"}))
     fresh_yard.running()
+    eventually(lambda: fresh_yard.log("base") == b"up\n", "it wrote its line before it is stopped")
     with pytest.raises(Refusal) as refused:
         fresh_yard.ask("remove", workers=["top"])
     assert (refused.value.document["status"], refused.value.document["code"]) == (409, "worker_busy")

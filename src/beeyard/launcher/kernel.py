@@ -10,6 +10,7 @@ import fcntl
 import os
 import signal
 import struct
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -21,6 +22,9 @@ CLONE_INTO_CGROUP = 1 << 33
 _CLONE3 = 435
 """The same number on every architecture."""
 PIDFD_SIGNAL_PROCESS_GROUP = 1 << 2
+PF_KTHREAD = 0x00200000
+EXECVE_LOOKS, EXECVE_PAUSE = 50, 0.0002
+"""How often, and after how many seconds, a process that is about to run another program is looked at again."""
 _INFO_SIZE = 64
 _EXIT_OFFSET = 60
 
@@ -73,6 +77,16 @@ def fork_into(cgroup: int | None) -> int:
 
 def stat(pid: int) -> Stat | None:
     """None when there is no such process."""
+    fields = _fields(pid)
+    if fields is None:
+        return None
+    return Stat(
+        fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), int(fields[49] or 0)
+    )
+
+
+def _fields(pid: int) -> list[bytes] | None:
+    """/proc/PID/stat from the state on, which proc(5) calls field 3."""
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
     except OSError:
@@ -84,10 +98,7 @@ def stat(pid: int) -> Stat | None:
     finally:
         os.close(fd)
     # The name in parentheses may hold anything, blanks and parentheses included: fields begin after the last one.
-    fields = text[text.rindex(b")") + 2 :].split()
-    return Stat(
-        fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), int(fields[49] or 0)
-    )
+    return text[text.rindex(b")") + 2 :].split()
 
 
 def alive(identity: Identity) -> bool:
@@ -157,13 +168,29 @@ def processes() -> Iterator[int]:
 
 
 def environment(pid: int) -> dict[bytes, bytes]:
-    """The environment a process was started with; empty when it may not be read or was overwritten."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            data = file.read()
-    except OSError:
-        return {}
+    """The environment a process was started with; empty when it may not be read or was overwritten.
+
+    For some microseconds within execve(2) a process has none at all: who looks just then has to look again.
+    """
+    for _ in range(EXECVE_LOOKS):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                data = file.read()
+        except OSError:
+            return {}
+        if data or _has_none(pid):
+            break
+        time.sleep(EXECVE_PAUSE)
     return dict(item.split(b"=", 1) for item in data.split(b"\0") if b"=" in item)
+
+
+def _has_none(pid: int) -> bool:
+    """Whether it is known to have none: it ended, is the kernel's own, or was started with an empty one."""
+    fields = _fields(pid)
+    if fields is None or fields[0] in (b"Z", b"X"):
+        return True
+    begin, end = int(fields[47]), int(fields[48])
+    return bool(int(fields[6]) & PF_KTHREAD) or begin == end != 0
 
 
 def children(pid: int) -> list[int]:

@@ -3,6 +3,7 @@
 import builtins
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from beeyard.launcher import trees
+from beeyard.launcher import kernel, trees
 from beeyard.launcher.trees import MARK, CgroupForest, MarkForest, Tree
 
 MOUNTS = """\
@@ -67,6 +68,24 @@ def test_the_leaders_session_belongs_to_the_attempt_whatever_it_did_to_its_envir
         tree.kill()
         leader.wait()
         assert tree.remove()
+
+
+def test_a_process_that_is_within_execve_is_not_overlooked() -> None:
+    """For some microseconds it has no environment at all."""
+    for _ in range(300):
+        pid = os.posix_spawn("/bin/sleep", ["sleep", "100"], {MARK: "0123/web/1"})
+        try:
+            assert all(kernel.environment(pid) for _ in range(20))
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def test_an_empty_environment_is_told_as_such() -> None:
+    """Nobody waits for one that never comes."""
+    with subprocess.Popen([sys.executable, "-S", "-c", SAYS], stdin=subprocess.PIPE, env={}) as process:
+        assert kernel.environment(process.pid).get(MARK.encode()) is None
+        process.kill()
 
 
 def test_marks_need_nothing_made_and_leave_nothing() -> None:
