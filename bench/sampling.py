@@ -1,11 +1,11 @@
 """What it costs the master to look at what its workers use: `python -m bench.sampling [WORKERS ...]`.
 
 Real processes under a real launcher. CPU is that of this process, in which the master runs, all of its threads
-included, during each look; nothing else happens meanwhile. Shares are of one core, at the period that is in force.
+included, from one turn of the sampling to the next, as often as it takes turns; whatever else an idle master does is
+in it. Shares are of one core. Stalls are looked for in further turns, for to look costs CPU.
 """
 
 import asyncio
-import statistics
 import sys
 import tempfile
 import time
@@ -16,33 +16,38 @@ from beeyard.application import sampling
 from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.values import WorkerId
 
-LOOKS = 5
+TURNS = 16
+"""As many as have one look at workers that sleep among them."""
+STALLS = 8
 KINDS: dict[str, Callable[[int], str]] = {
     "all asleep": lambda number: "exec sleep 100000",
     "one awake, the others asleep": lambda number: "exec sleep 100000" if number else "while :; do sleep 0.1; done",
-    "all awake": lambda number: "while :; do sleep 4; done",
+    "all awake": lambda number: f"sleep 0.{number % 90 + 10}; while :; do sleep 0.9; done",
 }
-"""What the workers do -> the script of the one with this number. Awake ones are two processes."""
+"""What the workers do -> the script of the one with this number. Awake ones are two processes, and run each second."""
 
 
 async def cost(count: int, kind: str, period: float) -> tuple[float, float]:
-    """CPU seconds of one look (median), and the longest time that the loop could do nothing else meanwhile."""
+    """CPU seconds of one turn (mean), and the longest time that the loop could do nothing else in one."""
     with tempfile.TemporaryDirectory() as folder:
         async with Master.open(folder) as master:
             await master.add_workers([_worker(number, KINDS[kind](number)) for number in range(count)])
             await master.until(lambda: all(s.pid() for s in master.supervisors.values()), 60)
             await asyncio.sleep(2)
-            await master.sampling.look("process")  # The first one finds each worker's cgroup.
-            used, stalls = [], []
-            for _ in range(LOOKS):
+            for _ in range(2):
+                await master.sampling.look("process")  # The first one finds each worker's cgroup.
                 await asyncio.sleep(period)
-                ticking = asyncio.ensure_future(_longest_stall())
-                began = time.process_time()
-                await master.sampling.look("process")
-                used.append(time.process_time() - began)
-                ticking.cancel()
-                stalls.append(await ticking)
-            return statistics.median(used), max(stalls)
+            began = time.process_time()
+            for _ in range(TURNS):
+                await master.sampling.turn("process")
+                await asyncio.sleep(period)
+            used = (time.process_time() - began) / TURNS
+            ticking = asyncio.ensure_future(_longest_stall())
+            for _ in range(STALLS):
+                await master.sampling.turn("process")
+                await asyncio.sleep(period)
+            ticking.cancel()
+            return used, await ticking
 
 
 async def _longest_stall() -> float:
@@ -65,7 +70,7 @@ def _worker(number: int, script: str) -> WorkerSpec:
 def main(words: list[str]) -> int:
     """Prints a table; the exit code is 0."""
     period, sampling.PERIOD = sampling.PERIOD, 1e9  # The master's own looks would come in between.
-    print(f"{'workers':>7}  {'':<28}  {'a look':>8}  {'of a core':>9}  {'longest stall':>13}")
+    print(f"{'workers':>7}  {'':<28}  {'a turn':>8}  {'of a core':>9}  {'longest stall':>13}")
     for count in map(int, words or ["500", "1000"]):
         for kind in KINDS:
             used, stall = asyncio.run(cost(count, kind, period))

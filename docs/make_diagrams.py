@@ -20,6 +20,7 @@ from beeyard.domain.messages import (
     Launched,
     LaunchFailed,
     Now,
+    Outdated,
     Prepared,
     Probed,
 )
@@ -64,6 +65,7 @@ def events(worker: Worker) -> Iterator[tuple[str, Event]]:
     yield "ended badly", Exited(attempt, Exit(code=1))
     yield "liveness failed", Probed(attempt, "liveness", False)
     yield "cool-down over" if isinstance(worker.phase, Failed) else "delay over", Fired("retry", worker.serial)
+    yield "what it needs was restarted", Outdated("")
     yield "host restarted", HostRestarted()
 
 

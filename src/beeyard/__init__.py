@@ -101,6 +101,7 @@ _NAMES = {
     "application.operations.token_link": ["LoginLink", "TokenLink"],
     "application.operations.token_list": ["TokenList", "TokenView"],
     "application.operations.token_revoke": ["TokenRevoke"],
+    "application.operations.probe": ["Probe", "ProbeAnswer"],
     "application.operations.why": ["Why", "WhyView"],
     "application.views": ["Event", "JobView", "WorkerDetail", "WorkerEvent", "WorkerView"],
     "bootstrap": ["Master"],

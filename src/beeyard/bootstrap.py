@@ -13,6 +13,7 @@ from beeyard.adapters.host.launcher import LauncherClient, quit_launcher
 from beeyard.adapters.host.system import LinuxHost
 from beeyard.adapters.journal import FileJournal
 from beeyard.adapters.logs import FileLogs
+from beeyard.adapters.notify import NotifySocket
 from beeyard.adapters.probes import NetworkProber
 from beeyard.adapters.providers import PROVIDERS
 from beeyard.adapters.secrets import LocalSecrets
@@ -102,6 +103,7 @@ async def build(paths: Paths, *, keep_master: Sequence[str], store: Store | None
         clock=SystemClock(),
         host=LinuxHost(paths),
         logs=FileLogs(paths),
+        notices=NotifySocket.open(paths),
         journal=await FileJournal.open(Path(paths.journal)),
         place=Place(
             os.getpid(), paths.state, paths.master_socket, launcher.pid, launcher.pump_pid, lambda: master.listening.url

@@ -33,7 +33,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
     **{name: {} for name in ("ps", "info", "events", "job_list", "token_list", "token_link")},
     **{name: {} for name in ("audit_log", "audit_verify", "audit_export")},
     **{name: {"workers": ["NAME"]} for name in ("start", "stop", "restart", "remove", "logs")},
-    **{name: {"worker": "NAME"} for name in ("show", "why")},
+    **{name: {"worker": "NAME"} for name in ("show", "why", "probe")},
     **{name: {"id": JOB} for name in ("job_get", "job_events", "job_cancel")},
     "add": {"specs": [{"id": "NAME", "depends_on": {"nobody": "ready"}, **SPEC}]},
     "apply": {"specs": [{"id": "NAME", **SPEC}], "origin": "test", "dry_run": True},
@@ -85,7 +85,7 @@ def test_every_operation_has_a_role_and_is_tried() -> None:
     assert set(HARMLESS) | {"down"} == set(OPERATIONS)
     more = {name: operation.role for name, operation in OPERATIONS.items() if operation.role != "viewer"}
     assert more == {
-        **dict.fromkeys(("start", "stop", "restart", "add", "remove", "apply"), "operator"),
+        **dict.fromkeys(("start", "stop", "restart", "probe", "add", "remove", "apply"), "operator"),
         **dict.fromkeys(("down", "token_create", "token_list", "token_link", "token_revoke"), "admin"),
         **dict.fromkeys(("audit_log", "audit_verify", "audit_export"), "admin"),
     }

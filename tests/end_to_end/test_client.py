@@ -22,6 +22,7 @@ import beeyard
 from beeyard import AsyncClient, Client
 from beeyard.application.operation import Operation
 from beeyard.application.operations import BY_REQUEST, OPERATIONS
+from beeyard.domain.spec import ProbeSpec
 from beeyard.entrypoints.cli.commands import COMMANDS
 from tests.end_to_end.calls import Caller, certificate, listen, url_of
 from tests.end_to_end.workers import asked, program, shell
@@ -175,6 +176,7 @@ class Scene:
             shell("writer", "echo one; echo two; exec sleep infinity"),
             shell("never", "exec sleep infinity", probes={"readiness": asked("/bin/false")}),
             program("gone", "/bin/sleep", "infinity", enabled=False),
+            program("steady", "/bin/sleep", "infinity", probes={"liveness": ProbeSpec("process")}),
         )
         made.running("web", "writer")
         eventually(lambda: len(made.ask("logs", workers=["writer"])) == 2, "two lines")
@@ -243,6 +245,7 @@ QUESTIONS: dict[str, tuple[Ask, Same, int | None]] = {
     "ps": (lambda scene, who: beeyard.Ps(["web", "gone"], limit=1), whole, None),
     "info": (lambda scene, who: beeyard.Info(), whole, None),
     "show": (lambda scene, who: beeyard.Show("web"), without("usage"), None),
+    "probe": (lambda scene, who: beeyard.Probe("steady"), without("costs", "counted"), None),
     "why": (lambda scene, who: beeyard.Why("web", story=3), without("usage", "next"), None),
     "logs": (lambda scene, who: beeyard.Logs(["writer"], lines=1), whole, None),
     "events": (lambda scene, who: beeyard.Events(["web"], after=""), whole, 3),
@@ -296,7 +299,7 @@ def test_it_is_answered_alike_whoever_asks_however(scene: Scene, name: str) -> N
 def test_down_ends_all_whoever_asks(fresh_yard: Yard, tmp_path: Path, which: int) -> None:
     """Workers, master, launcher and pump."""
     scene = Scene(fresh_yard, tmp_path)
-    assert scene.askers[which].ask(beeyard.Down(timeout=10.0)) == {"ended": 5, "stuck": []}
+    assert scene.askers[which].ask(beeyard.Down(timeout=10.0)) == {"ended": 6, "stuck": []}
     eventually(lambda: fresh_yard.marked() == [], "all ended")
 
 

@@ -69,7 +69,7 @@ def test_a_worker_waits_until_another_has_completed(fresh_yard: Yard, tmp_path: 
     eventually(lambda: fresh_yard.ps()["migrate"]["exit"] == "exit code 1", "the first try")
     row = fresh_yard.ps()["app"]
     assert (row["state"], row["attempt"]) == ("preparing", 0)
-    assert row["note"] == "waits for migrate to be completed (it is stopped)"
+    assert row["note"] == "waits for migrate to be completed (it is stopped: exit code 1; it will not come by itself)"
     mended.touch()
     fresh_yard.ask("start", workers=["migrate"])
     fresh_yard.running("app")
@@ -293,8 +293,8 @@ def test_apply_changes_only_what_changed(fresh_yard: Yard) -> None:
     assert pids(fresh_yard) == before
     answer = fresh_yard.ask("apply", specs=wished, origin="test")
     assert answer["plan"] == dry["plan"]
-    plan = {what: names for what, names in answer["plan"].items() if names}
-    assert plan == {
+    plan = answer["plan"]
+    assert {what: plan[what] for what in ("add", "restart", "adjust", "remove", "keep")} == {
         "add": ["new"],
         "restart": ["changed"],
         "adjust": ["adjusted"],

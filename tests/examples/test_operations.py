@@ -81,6 +81,32 @@ def test_up_changes_only_what_changed(bench: Bench) -> None:
     assert {name for name in after if after[name] != before[name]} == {"b"}
 
 
+def test_reload_touches_only_what_changed(bench: Bench) -> None:
+    """Of twenty workers three change, one comes and one goes; nothing happens to the others, nor by a wrong file."""
+    names = [f"w{number}" for number in range(20)]
+    bench.write(*(f"id: {name}\n{SLEEPER}" for name in names))
+    bench.up()
+    before = {name: row["pid"] for name, row in bench.ps().items()}
+    changed = {"w1", "w2", "w3"}
+    other = "execution: {executable_path: sleep, args: [1000h]}"
+    wished = [f"id: {name}\n{other if name in changed else SLEEPER}" for name in names[:-1]]
+    bench.write(*wished, "id: bad\nexecution: {executable_path: sleep, argz: []}")
+    assert "argz" in bench.cli("reload", code=2)
+    assert {name: row["pid"] for name, row in bench.ps().items()} == before
+    bench.write(*wished, f"id: new\n{SLEEPER}")
+    plan = bench.cli("reload", "--dry-run", code=10)
+    assert 'execution.args: ["infinity"] → ["1000h"]' in plan
+    assert plan.startswith("add:       new\nrestart:   w1, w2, w3\nremove:    w19\n")
+    assert bench.cli("reload").startswith(plan.partition("nothing was changed")[0])
+    after = {name: row["pid"] for name, row in bench.ps().items()}
+    assert set(after) == {*names[:-1], "new"}
+    assert {name for name in after if after[name] != before.get(name)} == {*changed, "new"}
+    bench.cli("reload", "--dry-run")
+    bench.file.unlink()
+    assert "is gone" in bench.cli("reload", code=3)
+    assert {name: row["pid"] for name, row in bench.ps().items()} == after
+
+
 def test_pid_and_port_files_are_there_while_the_worker_runs(bench: Bench) -> None:
     """For scripts; gone with the process."""
     bench.write(f"id: one\n{SLEEPER}\nendpoints: {{http: {{port: auto}}}}")

@@ -14,6 +14,11 @@ class FakeLogs:
         self.removed: list[str] = []
         self._followers: list[asyncio.Queue[LogLine]] = []
 
+    @property
+    def following(self) -> int:
+        """How many read on now."""
+        return len(self._followers)
+
     def write(self, worker: str, text: str, at: float | None, stream: Stream = "stdout") -> LogLine:
         """The worker says something."""
         line = LogLine(worker, stream, at, text)
@@ -25,6 +30,10 @@ class FakeLogs:
     async def tail(self, worker: str, lines: int, *, since: float | None = None) -> list[LogLine]:
         return _newest(self.lines, worker, lines, since)
 
+    async def end(self, worker: str) -> str:
+        """A text that stands for how many lines there are."""
+        return f"end:{len(self.lines)}"
+
     async def read(
         self,
         workers: Sequence[str],
@@ -35,7 +44,7 @@ class FakeLogs:
         since: float | None = None,
         after: str | None = None,
     ) -> AsyncGenerator[list[LogLine]]:
-        """`after` is the text of the last line that was read."""
+        """`after` is the text of the last line that was read, or what `end` said."""
         queue: asyncio.Queue[LogLine] = asyncio.Queue()
         self._followers.append(queue)
 
@@ -44,7 +53,9 @@ class FakeLogs:
 
         try:
             found = [line for line in self.lines if wanted(line)]
-            if after is not None:
+            if after is not None and after.startswith("end:"):
+                found = [line for line in self.lines[int(after.removeprefix("end:")) :] if wanted(line)]
+            elif after is not None:
                 found = found[[line.text for line in found].index(after) + 1 :]
             else:
                 found = [line for name in workers for line in _newest(found, name, lines, since)]

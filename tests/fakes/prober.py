@@ -23,6 +23,9 @@ class FakeProber:
     async def tcp(self, host: str, port: int, timeout: float) -> Result:
         return await self._answer(f"tcp {host} {port}")
 
+    async def grpc(self, host: str, port: int, service: str, timeout: float) -> Result:
+        return await self._answer(f"grpc {host} {port} {service}".rstrip())
+
     async def close(self) -> None:
         self.closed = True
 

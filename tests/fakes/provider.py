@@ -43,6 +43,7 @@ class FakeProvider:
         self.stubborn: set[str] = set()
         self.problems: list[Problem] = []
         self.readings: dict[str, Reading] = {}
+        self.stirs: bool | None = True
         self.answers: dict[tuple[str, ...], Answer | BeeyardError] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self._launch_errors: list[BeeyardError] = []
@@ -155,6 +156,9 @@ class FakeProvider:
             queue.put_nowait(ended)
         while True:
             yield await queue.get()
+
+    async def stirred(self) -> bool | None:
+        return self.stirs
 
     async def usages(self, attempts: Sequence[tuple[str, int]]) -> list[Reading | None]:
         await self._called("usages", *attempts)

@@ -18,6 +18,7 @@ from tests.fakes.clock import FakeClock, settle
 from tests.fakes.host import FakeHost
 from tests.fakes.journal import FakeJournal
 from tests.fakes.logs import FakeLogs
+from tests.fakes.notify import FakeNotices
 from tests.fakes.prober import FakeProber
 from tests.fakes.provider import Attempt, FakeProvider
 from tests.fakes.secrets import FakeSecrets
@@ -44,7 +45,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.host, self.logs = FakeClock(), FakeHost(), FakeLogs()
-        self.journal, self.secrets = FakeJournal(), FakeSecrets()
+        self.journal, self.secrets, self.notices = FakeJournal(), FakeSecrets(), FakeNotices()
         self.provider, self.store, self.prober = FakeProvider(), FakeStore(), FakeProber()
         self.calls = self.store.calls = self.provider.calls
 
@@ -59,6 +60,7 @@ class World:
             clock=self.clock,
             host=self.host,
             logs=self.logs,
+            notices=self.notices,
             journal=self.journal,
             place=PLACE,
             operations=OPERATIONS,

@@ -229,6 +229,10 @@ class LogFollower:
             if self.lost:
                 return []
 
+    def here(self) -> Place | None:
+        """Behind what was read; None where there is no file."""
+        return None if self._source is None else self._source.place(self._offset)
+
     def close(self) -> None:
         """Harmless twice."""
         if self._source:

@@ -59,6 +59,10 @@ class FileLogs:
         """The newest lines of both streams, oldest first; with `since`, only those known to be from then or later."""
         return await asyncio.to_thread(self._tail, worker, lines, since)
 
+    async def end(self, worker: str) -> str:
+        """A cursor behind all that is on file of one worker."""
+        return await asyncio.to_thread(self._end, worker)
+
     async def read(
         self,
         workers: Sequence[str],
@@ -99,6 +103,13 @@ class FileLogs:
         reading = _Reading(self._paths, [worker], STREAMS)
         try:
             return reading.begin(lines, since, unfinished=True)
+        finally:
+            reading.close()
+
+    def _end(self, worker: str) -> str:
+        reading = _Reading(self._paths, [worker], STREAMS)
+        try:
+            return reading.end()
         finally:
             reading.close()
 
@@ -189,6 +200,15 @@ class _Reading:
                 self._pass(old)
                 found = [one for one in found if one.line.at is not None and one.line.at >= since]
             return self._told(found)
+
+    def end(self) -> str:
+        """The cursor behind everything; nothing is to be read from here any more."""
+        with self._lock:
+            for followed in self._all:
+                followed.begin(0, unfinished=False)
+                if (place := followed.reader.here()) is not None:
+                    self._places[followed.key] = place
+            return log_cursor.encode(self._places)
 
     def resume(self, after: str) -> list[LogLine]:
         """Go where the cursor says; returns a gap for each stream of which that is not kept any more."""

@@ -10,6 +10,7 @@ import errno
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from beeyard.adapters import http_probe
 from beeyard.domain.values import human_duration
 from beeyard.ports.prober import Result
 
@@ -20,13 +21,15 @@ USER_AGENT = "beeyard-probe"
 
 
 class NetworkProber:
-    """HTTP by aiohttp, loaded at the first such question; TCP by the loop itself."""
+    """Plain HTTP and TCP by the loop itself; other HTTP by aiohttp and gRPC by grpcio, each loaded when it is asked."""
 
     def __init__(self) -> None:
         self._session: ClientSession | None = None
 
     async def http(self, url: str, method: str, headers: Mapping[str, str], timeout: float) -> Result:
         """Ok for a status from 200 to 399. `Host` among the headers replaces the URL's."""
+        if (question := http_probe.plain(url, method, headers, USER_AGENT)) is not None:
+            return await _plain(question, f"{method} {url}", timeout)
         from aiohttp import ClientConnectorError, ServerDisconnectedError
         from yarl import URL
 
@@ -48,13 +51,11 @@ class NetworkProber:
             return Result(False, _unconnected(place, error.os_error))
         except Exception as error:
             return Result(False, f"{method} {shown} failed: {_words(error)}")
-        if 200 <= response.status < 400:
-            return Result(True)
-        return Result(False, f"{method} {shown} answered {response.status}")
+        return _judged(response.status, f"{method} {shown}")
 
     async def tcp(self, host: str, port: int, timeout: float) -> Result:
         """Ok when the connection is accepted; it is closed again without a word."""
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        place = _place(host, port)
         try:
             async with asyncio.timeout(timeout):
                 _, writer = await asyncio.open_connection(host, port)
@@ -66,6 +67,14 @@ class NetworkProber:
             return Result(False, f"connecting to {place} failed: {_words(error)}")
         writer.transport.abort()
         return Result(True)
+
+    async def grpc(self, host: str, port: int, service: str, timeout: float) -> Result:
+        """By an extra of Beeyard, which a program that makes its own specs may lack."""
+        try:
+            from beeyard.adapters.grpc_probe import check
+        except ImportError as error:
+            return Result(False, f"gRPC probes need {error.name}: pip install 'beeyard[grpc]'")
+        return await check(_place(host, port), service, timeout)
 
     async def close(self) -> None:
         """Harmless twice, and where nothing was ever asked."""
@@ -86,6 +95,30 @@ class NetworkProber:
                 auto_decompress=False,
             )
         return self._session
+
+
+async def _plain(question: http_probe.Question, asked: str, timeout: float) -> Result:
+    """As `http`, without aiohttp."""
+    try:
+        async with asyncio.timeout(timeout):
+            status = await http_probe.status(question)
+    except TimeoutError:
+        return Result(False, f"no answer from {asked.partition(' ')[2]} within {human_duration(timeout)}")
+    except (EOFError, ConnectionResetError):
+        return Result(False, f"{question.place} closed the connection without an answer to {asked}")
+    except OSError as error:
+        return Result(False, _unconnected(question.place, error))
+    except Exception as error:
+        return Result(False, f"{asked} failed: {_words(error)}")
+    return _judged(status, asked)
+
+
+def _judged(status: int, asked: str) -> Result:
+    return Result(True) if 200 <= status < 400 else Result(False, f"{asked} answered {status}")
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _unconnected(place: str, error: OSError) -> str:

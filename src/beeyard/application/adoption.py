@@ -93,7 +93,7 @@ class Adoption:
             await self.attach(supervisor)
         for effect in lifecycle.resume(worker, self._clock.now()):
             if isinstance(effect, Prepare):
-                self._engine.post(worker.id, self._engine.prepare(worker))
+                self._engine.look(worker.id)
             else:
                 self._engine.effects.run(supervisor, effect, resumed=True)
 

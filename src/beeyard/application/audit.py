@@ -16,6 +16,8 @@ from beeyard.ports.journal import START, Head, Journal, Record, Verdict
 
 ANCHOR = "journal"
 """The fact that says how far the journal had come."""
+ITSELF = "beeyard"
+"""Who did what nobody asked for."""
 STALLED = 2.0
 """Seconds that a write may take."""
 
@@ -57,6 +59,11 @@ class Audit:
     async def ended(self, operation: Operation, caller: Caller, entry: int, outcome: str) -> None:
         """What became of what was begun with that entry. Raises Unavailable."""
         await self._write(self._record(operation, caller, {}, outcome, entry), durable=False)
+
+    async def noted(self, what: str, reason: str, about: dict[str, Any]) -> None:
+        """Something that nobody asked for: Beeyard did it by itself. Raises Unavailable."""
+        at = self._clock.now().wall
+        await self._write(Record(at=at, what=what, who=ITSELF, reason=reason, asked=about, outcome="ok"), durable=True)
 
     async def verify(self, known: Head = START) -> Verdict:
         """Check every entry, and that those are there still which are known to have been written."""

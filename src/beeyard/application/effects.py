@@ -8,6 +8,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from beeyard.application.heard import Heard
+from beeyard.application.notified import Notified
 from beeyard.application.probing import Probing
 from beeyard.application.sampling import last_minute
 from beeyard.application.supervisor import Supervisor
@@ -30,10 +32,12 @@ from beeyard.domain.messages import (
     Unwatch,
     Watch,
 )
-from beeyard.domain.worker import Death, Running, Worker
+from beeyard.domain.spec import notifies
+from beeyard.domain.worker import Death, Running, Stopping, Worker
 from beeyard.ports.clock import Clock
 from beeyard.ports.host import Host
 from beeyard.ports.logs import Logs
+from beeyard.ports.notify import Notices
 from beeyard.ports.prober import Prober
 from beeyard.ports.provider import Provider
 
@@ -61,6 +65,7 @@ class Effects:
         clock: Clock,
         host: Host,
         logs: Logs,
+        notices: Notices,
         post: Callable[[str, Event], None],
         bury: Callable[[str, Death], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
@@ -71,6 +76,7 @@ class Effects:
         self._clock = clock
         self._host = host
         self._logs = logs
+        self._notices = notices
         self._post = post
         self._bury = bury
         self._spawn = spawn
@@ -86,12 +92,15 @@ class Effects:
             case Prepare():
                 pass  # Answered within the turn: see Engine.prepare.
             case Launch(attempt=attempt):
-                self._spawn(self._launch(worker, attempt, provider))
+                self._spawn(self._launch(worker, attempt, provider, resumed=resumed))
             case Terminate(attempt=attempt, step=step, number=number):
+                if isinstance(worker.phase, Stopping):
+                    self._listen(supervisor, attempt, worker.phase.handle)  # It may ask for more time.
                 self._spawn(provider.terminate(worker.id, attempt, step, number))
             case Kill(attempt=attempt):
                 self._spawn(provider.kill(worker.id, attempt))
             case Destroy(attempt=attempt):
+                self._turn_away(supervisor)
                 self._host.publish(worker.id, None, {})
                 self._spawn(provider.destroy(worker.id, attempt))
             case SetTimer(timer=timer, at=at, serial=serial):
@@ -102,7 +111,8 @@ class Effects:
                 self._cancel(supervisor)
             case Watch(attempt=attempt, handle=handle):
                 self._unwatch(supervisor)
-                supervisor.probing = self._probing(worker, attempt, handle, provider, resumed=resumed)
+                self._listen(supervisor, attempt, handle)
+                supervisor.probing = self._probing(supervisor, attempt, handle, provider, resumed=resumed)
                 supervisor.probing.start()
             case Unwatch():
                 self._unwatch(supervisor)
@@ -117,9 +127,32 @@ class Effects:
         """Let go of everything live; the worker itself goes on."""
         self._cancel(supervisor)
         self._unwatch(supervisor)
+        self._turn_away(supervisor)
 
-    def _probing(self, worker: Worker, attempt: int, handle: Handle, provider: Provider, *, resumed: bool) -> Probing:
-        phase = worker.phase
+    def _listen(self, supervisor: Supervisor, attempt: int, handle: Handle) -> None:
+        """Hear what the attempt says of itself, if it is to; harmless twice."""
+        worker, pid = supervisor.worker, handle.state.get("pid")
+        known = supervisor.notified is not None and supervisor.notified.attempt == attempt
+        if known or pid is None or not notifies(worker.spec):
+            return
+        self._turn_away(supervisor)
+        phase, startup = worker.phase, worker.spec.probes.get("startup")
+        by_word = startup is not None and startup.means == "notify"
+        ready = isinstance(phase, Running) and (phase.ready_since is not None or (by_word and phase.started))
+        notified = Notified(attempt, self._clock, lambda event: self._post(worker.id, event), ready=ready)
+        supervisor.notified = notified
+        notified.ends = self._notices.hear(worker.id, attempt, pid, notified.take)
+
+    def _turn_away(self, supervisor: Supervisor) -> None:
+        if supervisor.notified is not None:
+            supervisor.notified.end()
+            supervisor.notified = None
+
+    def _probing(
+        self, supervisor: Supervisor, attempt: int, handle: Handle, provider: Provider, *, resumed: bool
+    ) -> Probing:
+        worker, phase = supervisor.worker, supervisor.worker.phase
+        began = phase.since_wall if isinstance(phase, Running) else self._clock.now().wall
         return Probing(
             worker.spec,
             attempt,
@@ -129,19 +162,26 @@ class Effects:
             self._clock,
             self._roll,
             lambda event: self._post(worker.id, event),
+            listen=lambda probe, tell: Heard(worker.id, probe, self._logs, handle, began, tell),
             execs=self._execs,
             since=phase.since if isinstance(phase, Running) else None,
             resumed=resumed,
             started=isinstance(phase, Running) and phase.started,
+            ready=isinstance(phase, Running) and phase.ready_since is not None,
+            notified=supervisor.notified,
         )
 
-    async def _launch(self, worker: Worker, attempt: int, provider: Provider) -> None:
+    async def _launch(self, worker: Worker, attempt: int, provider: Provider, *, resumed: bool) -> None:
         """Until there is an answer: while the provider can't be reached nothing was started, so it is asked again."""
         ports: dict[str, int] = {}
+        output: str | None = None
         while True:
             try:
                 ports = ports or self._ports(worker)
-                handle = await provider.launch(worker.spec, attempt, ports)
+                # Once: it may run since the first try, or since an earlier master's, and have written something.
+                if output is None:
+                    output = "" if resumed else await self._end_of_output(worker, provider)
+                handle = replace(await provider.launch(worker.spec, attempt, ports), output=output)
             except Unavailable as error:
                 log.warning("%s: launch of attempt %d waits: %s", worker.id, attempt, error)
                 await self._sleep(0.2)
@@ -156,6 +196,13 @@ class Effects:
             self._host.publish(worker.id, handle.state.get("pid"), handle.ports)
             self._post(worker.id, Launched(attempt, handle))
             return
+
+    async def _end_of_output(self, worker: Worker, provider: Provider) -> str:
+        """Where in its log the next attempt begins, for those whose probes have to know."""
+        if not any(probe.means == "log" for probe in worker.spec.probes.values()):
+            return ""
+        await provider.drain(worker.id)
+        return await self._logs.end(worker.id)
 
     def _ports(self, worker: Worker) -> dict[str, int]:
         """The port of each endpoint; one that the master chooses stays the same over restarts while it is free."""

@@ -18,8 +18,8 @@ from beeyard.application.supervisor import Supervisor, told
 from beeyard.application.views import WorkerEvent, view
 from beeyard.domain import lifecycle
 from beeyard.domain.errors import BeeyardError, Unavailable
-from beeyard.domain.messages import Blocked, Bury, Effect, Event, Prepare, Prepared
-from beeyard.domain.worker import Death, Preparing, Worker, state
+from beeyard.domain.messages import Bury, Effect, Event, Prepare, Rebased
+from beeyard.domain.worker import Death, Worker, state
 from beeyard.ports.clock import Cancel, Clock
 from beeyard.ports.store import StoryEntry
 
@@ -28,6 +28,8 @@ log = logging.getLogger("beeyard")
 AT_ONCE = 64
 """Effects started before those who carry them out get to work."""
 
+Inbox = list[tuple[str, Event | None]]
+"""What happened to which worker; None: look whether those it needs ask something of it, at the moment of its turn."""
 Orders = list[tuple[Supervisor, Effect]]
 Request = tuple[Callable[[], Coroutine[Any, Any, None]], asyncio.Future[None]]
 
@@ -43,7 +45,7 @@ class Engine:
         self._clock = clock
         self._roll = roll
         self._feed = feed
-        self._inbox: list[tuple[str, Event]] = []
+        self._inbox: Inbox = []
         self._requests: list[Request] = []
         self._wake = asyncio.Event()
         self._turned = asyncio.Event()
@@ -51,6 +53,7 @@ class Engine:
         self._resting = False
         self._retry: Cancel | None = None
         self._told: list[Callable[[], None]] = []
+        self.gave_up: Callable[[Worker], None] = lambda worker: None
         self.version = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._spawned: set[asyncio.Task[None]] = set()
@@ -60,6 +63,11 @@ class Engine:
     def post(self, worker: str, event: Event) -> None:
         """A fact: taken in the next turn."""
         self._inbox.append((worker, event))
+        self._wake.set()
+
+    def look(self, worker: str) -> None:
+        """Have a worker looked at in the next turn: whether what it needs is there."""
+        self._inbox.append((worker, None))
         self._wake.set()
 
     def bury(self, worker: str, death: Death) -> None:
@@ -117,11 +125,6 @@ class Engine:
         self._spawned.add(task)
         task.add_done_callback(self._spawned.discard)
         task.add_done_callback(lambda _: work.close())  # It never began if its task was cancelled at once.
-
-    def prepare(self, worker: Worker) -> Event:
-        """The answer to the effect Prepare."""
-        reason = self.dependencies.unmet(worker.spec)
-        return Blocked(reason) if reason else Prepared()
 
     # --- turns ------------------------------------------------------------------------------------------------------
 
@@ -197,20 +200,23 @@ class Engine:
         self._publish()
         self.dependencies.rebuild()
 
-    def _take(self, events: list[tuple[str, Event]]) -> tuple[Orders, dict[Supervisor, Worker]]:
-        """Step each worker concerned, and those whose wait for another one is over by that.
+    def _take(self, events: Sequence[tuple[str, Event | None]]) -> tuple[Orders, dict[Supervisor, Worker]]:
+        """Step each worker concerned, and those of whom that asks something: to start, or to start anew.
 
         Returns the orders, and each worker touched as it was before.
         """
         orders: Orders = []
         touched: dict[Supervisor, Worker] = {}
-        queue = list(events)
+        queue: Inbox = list(events)
         now = self._clock.now()
-        for name, event in queue:  # It grows while it is read.
+        for name, given in queue:  # It grows while it is read.
             supervisor = self.supervisors.get(name)
             if supervisor is None:
                 continue
             before = supervisor.worker
+            event = given or self.dependencies.demand(before)
+            if event is None:
+                continue
             try:
                 after, effects = lifecycle.step(before, event, now, self._roll())
             except Exception:
@@ -224,18 +230,18 @@ class Engine:
             entry = told(before, after, event, now.wall)
             self.records.changed(supervisor, entry, death)
             self._note(supervisor, entry, state(before), now.wall)
+            if lifecycle.gave_up(after) and not lifecycle.gave_up(before):
+                self.gave_up(after)
             for effect in effects:
                 if isinstance(effect, Prepare):
-                    queue.append((name, self.prepare(after)))
+                    queue.append((name, None))
                 else:
                     orders.append((supervisor, effect))
             if before.spec.depends_on != after.spec.depends_on:
                 self.dependencies.rebuild()
-                if isinstance(after.phase, Preparing):
-                    queue.append((name, self.prepare(after)))
+                queue += [(name, Rebased(self.dependencies.attempts(after.spec))), (name, None)]
             if before.phase is not after.phase or before.health is not after.health:
-                for other in self.dependencies.waiting(name):
-                    queue.append((other, self.prepare(self.supervisors[other].worker)))
+                queue += [(other, None) for other in self.dependencies.concerned(name)]
         return orders, touched
 
     def _note(

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -14,6 +14,7 @@ from beeyard.application.adoption import Adoption
 from beeyard.application.audit import ANCHOR, Audit
 from beeyard.application.effects import Effects
 from beeyard.application.engine import Engine
+from beeyard.application.exiting import Exiting
 from beeyard.application.feed import Feed
 from beeyard.application.job_records import JobRecords
 from beeyard.application.jobs import Jobs
@@ -31,19 +32,24 @@ from beeyard.domain import order
 from beeyard.domain.errors import BeeyardError, Refused
 from beeyard.domain.health import Health
 from beeyard.domain.messages import Asked, Respecified
-from beeyard.domain.plan import Plan, diff
+from beeyard.domain.plan import Plan, Stage
+from beeyard.domain.planning import diff
 from beeyard.domain.spec import MasterSpec, WorkerSpec, once, require_address
-from beeyard.domain.worker import Down, new
+from beeyard.domain.worker import Down, Preparing, Running, Starting, Stopping, new
 from beeyard.ports.clock import Clock
 from beeyard.ports.host import Host
 from beeyard.ports.journal import Journal
 from beeyard.ports.logs import Logs
+from beeyard.ports.notify import Notices
 from beeyard.ports.prober import Prober
 from beeyard.ports.provider import Owned, Provider
 from beeyard.ports.secrets import Secrets
 from beeyard.ports.store import Store
 
 log = logging.getLogger("beeyard")
+
+TURN = 60.0
+"""Seconds that a worker about to be restarted goes on as it is, for what it needs to be there; then it waits down."""
 
 FORCED = 5.0
 """Seconds that a shutdown waits for killed workers before it says which one blocks it."""
@@ -71,6 +77,7 @@ class Master:
         clock: Clock,
         host: Host,
         logs: Logs,
+        notices: Notices,
         journal: Journal,
         place: Place,
         operations: Mapping[str, Operation],
@@ -88,6 +95,7 @@ class Master:
         self.records = Records(store, clock, self.feed)
         self.supervisors = self.records.supervisors
         self._prober = prober
+        self._notices = notices
         self.journal = journal
         self.audit = Audit(journal, clock)
         self.jobs = Jobs(self, operations, JobRecords(store, clock), self.audit, clock, self.feed)
@@ -97,13 +105,25 @@ class Master:
         self._operations = operations
         self._engine = Engine(clock, self.records, roll, self.feed)
         self._engine.effects = Effects(
-            providers, prober, clock, host, logs, self._engine.post, self._engine.bury, self._engine.spawn, roll
+            providers,
+            prober,
+            clock,
+            host,
+            logs,
+            notices,
+            self._engine.post,
+            self._engine.bury,
+            self._engine.spawn,
+            roll,
         )
         self._obstacles = Obstacles(self.supervisors, providers, self._engine.dependencies, self.secrets)
         self._adoption = Adoption(self._engine, providers, clock, host)
         self.sampling = Sampling(self.supervisors, providers, clock)
         self.until = self._engine.until
+        self.exiting = Exiting(self, self._engine.spawn)
+        self._engine.gave_up = self.exiting.gave_up
         self.ending = False
+        self._applying = asyncio.Lock()
         self._offset = 0.0
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -128,6 +148,7 @@ class Master:
                     background += [tasks.create_task(self._adoption.listen(provider)) for provider in providers]
                     background.append(tasks.create_task(self.sampling.run()))
                     turns = tasks.create_task(self._engine.turns())
+                    self.exiting.wake()
                     yield self
                 except Exception as error:
                     failure = error
@@ -142,6 +163,7 @@ class Master:
             await self.records.flush()
         finally:
             await self._prober.close()
+            await self._notices.close()
             await self.journal.close()
             await self.store.close()
         if failure is not None:
@@ -194,6 +216,9 @@ class Master:
             if spec.id in self.supervisors:
                 raise Refused("worker_exists", "there is a worker {worker} already", worker=spec.id)
         self._obstacles.require_possible(specs)
+        await self._admit(specs, by)
+
+    async def _admit(self, specs: Sequence[WorkerSpec], by: str) -> None:
         for spec in specs:
             self.supervisors[spec.id] = Supervisor(self._adoption.claimed(new(spec)), 0)
         self._engine.regroup()
@@ -236,7 +261,11 @@ class Master:
         Args:
             master: what the file says of the master itself; None leaves that as it is.
         """
-        plan = self.plan(specs, origin)
+        async with self._applying:
+            return await self._apply(specs, origin, by, master)
+
+    async def _apply(self, specs: Sequence[WorkerSpec], origin: str, by: str, master: MasterSpec | None) -> Plan:
+        plan = self.plan(specs, origin, master)
         if master is not None:
             require_address(master.listen)
         wished: dict[str, WorkerSpec] = {spec.id: spec for spec in specs}
@@ -252,26 +281,55 @@ class Master:
             self.records.fact(LISTEN, self.listening.saved())
         # Those that the file drops go last: until then workers may need them that are about to change.
         await self.secrets.define(origin, old | new)
-        await self._engine.request([(name, Respecified(wished[name], by)) for name in changed])
-        self._engine.dependencies.rebuild()
-        if plan.remove:
-            await self._engine.request([(name, Asked("down", by)) for name in plan.remove])
-            await self.until(lambda: self.ended(plan.remove), None)
-            await self._remove([name for name in plan.remove if name in self.supervisors])
-        await self.add_workers([wished[name] for name in plan.add], by)
+        touched: set[str] = set()
+        for stage in plan.order:
+            await self._pass(stage, wished, touched, by)
+            touched.update(stage.workers)
         await self.secrets.define(origin, new)
         await self.release(by)
         return plan
+
+    async def _pass(self, stage: Stage, wished: Mapping[str, WorkerSpec], touched: Set[str], by: str) -> None:
+        """Do what one stage of a plan says; `touched` are the workers of those before it."""
+        if stage.act == "remove":
+            await self._remove([name for name in stage.workers if name in self.supervisors])
+            return
+        if stage.act == "restart":
+            await self.until(lambda: not self._awaited(stage, wished, touched), TURN)
+        fresh = [name for name in stage.workers if name not in self.supervisors and name in wished]
+        await self._engine.request(
+            [
+                (name, Respecified(wished[name], by) if name in wished else Asked("down", by))
+                for name in stage.workers
+                if name not in fresh
+            ]
+        )
+        if fresh:
+            await self._admit([wished[name] for name in fresh], by)
+        if stage.act == "stop":
+            await self.until(lambda: self.ended(stage.workers), None)
+
+    def _awaited(self, stage: Stage, wished: Mapping[str, WorkerSpec], touched: Set[str]) -> bool:
+        """Whether one of a stage needs one of the touched that is not as it has to be, and may yet come to be so."""
+        return any(
+            need in touched
+            and worker is not None
+            and isinstance(worker.phase, Preparing | Starting | Running | Stopping)
+            for name in stage.workers
+            for need, _, worker in self._engine.dependencies.missing(wished[name])
+        )
 
     async def release(self, by: str = "") -> None:
         """Start again what `shut_down` stopped."""
         held = [name for name, supervisor in self.supervisors.items() if supervisor.worker.wanted.held]
         await self._engine.request([(name, Asked("release", by)) for name in held])
 
-    def plan(self, specs: Sequence[WorkerSpec], origin: str) -> Plan:
-        """What `apply` would do. Raises Invalid when two specs are of one worker."""
+    def plan(self, specs: Sequence[WorkerSpec], origin: str, master: MasterSpec | None = None) -> Plan:
+        """What `apply` would do. Raises Invalid when two specs are of one worker, or need each other in a circle."""
         once(specs)
-        return diff(specs, (supervisor.worker for supervisor in self.supervisors.values()), origin)
+        now = MasterSpec(self.listening.wish, self.secrets.of(origin))
+        seen = (supervisor.worker for supervisor in self.supervisors.values())
+        return diff(specs, seen, origin, None if master is None else (now, master))
 
     async def _ask(self, name: str, event: Asked) -> None:
         await self._engine.request([(supervisor.worker.id, event) for supervisor in self.find(name)])
@@ -318,13 +376,15 @@ class Master:
             runs=self.providers[worker.spec.provider].describe(worker.spec),
             waits_for=self.outlook(supervisor).waits_for,
             needed_by=sorted(self._engine.dependencies.on(worker.id)),
+            probes={} if supervisor.probing is None else supervisor.probing.views(),
             refused={name: text for name in self._operations if (text := self._obstacle(name, worker.id))},
         )
 
     def outlook(self, supervisor: Supervisor) -> Outlook:
         """What a worker waits for, and what happens next."""
         away = "" if self.place.launcher_pid() is not None else "the launcher, which is being started again"
-        return outlook(supervisor, self._engine.dependencies, self.clock.now(), away)
+        missing = self._engine.dependencies.missing(supervisor.worker.spec)
+        return outlook(supervisor, missing, self.clock.now(), away)
 
     def is_worker_operation_allowed(self, name: str, operation: str) -> bool:
         """Whether this could be asked of a worker now. Raises NotFound."""

@@ -1,11 +1,13 @@
 """What a worker waits for and what happens to it next, in words. Changes nothing; the moment is an argument."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from beeyard.domain.lifecycle import gave_up
 from beeyard.domain.messages import Now
-from beeyard.domain.spec import StopStep
+from beeyard.domain.spec import Condition, StopStep
 from beeyard.domain.values import signal_name
 from beeyard.domain.worker import (
     Down,
@@ -21,8 +23,11 @@ from beeyard.domain.worker import (
 )
 
 if TYPE_CHECKING:
-    from beeyard.application.dependencies import Dependencies
     from beeyard.application.supervisor import Supervisor
+
+
+Missing = tuple[str, Condition, Worker | None]
+"""A condition that does not hold: which worker would have to meet it, and how that one is; None if it is not there."""
 
 
 class Coming(Struct, frozen=True):
@@ -39,16 +44,17 @@ class Outlook(Struct, frozen=True):
     next: Coming | None = None
 
 
-def outlook(supervisor: "Supervisor", dependencies: "Dependencies", now: Now, away: str) -> Outlook:
+def outlook(supervisor: "Supervisor", missing: Iterable[Missing], now: Now, away: str) -> Outlook:
     """For one worker.
 
     Args:
+        missing: the conditions of its start that do not hold.
         away: what runs the workers and can't be reached now, in words; empty when all is well.
     """
     worker = supervisor.worker
     match worker.phase:
         case Preparing():
-            wants = [_need(*missing) for missing in dependencies.missing(worker.spec)]
+            wants = [wish(*one, full=True) for one in missing]
             return Outlook("; ".join(wants), Coming("start, as soon as that is so") if wants else Coming("start"))
         case Starting():
             return Outlook(away or "the answer to its launch")
@@ -69,17 +75,25 @@ def outlook(supervisor: "Supervisor", dependencies: "Dependencies", now: Now, aw
             return Outlook("the master, which is going down or up" if worker.wanted.on and worker.wanted.held else "")
 
 
-def _need(name: str, condition: str, worker: Worker | None) -> str:
+def wish(name: str, condition: Condition, worker: Worker | None, *, full: bool = False) -> str:
+    """A condition that does not hold, and why not.
+
+    Args:
+        full: also what changes without the worker's state changing: what it waits for itself, what its probes say.
+    """
     if worker is None:
         return f"{name}, which is not there"
     how = state(worker)
     match worker.phase:
         case Waiting() | Failed() | Down() if worker.death is not None:
             how += f": {describe(worker.death.exit)}"
-        case Preparing(blocked=reason) if reason:
+        case Preparing(blocked=reason) if reason and full:
             how += f": {reason}"
-        case Running():
+        case Running() if full and condition != "completed":
             how += f", {worker.health.reason or 'not ready'}"
+    if gave_up(worker):
+        trial = isinstance(worker.phase, Failed) and worker.phase.retry_at is not None
+        how += "; one trial start is to come" if trial else "; it will not come by itself"
     return f"{name} to be {condition} (it is {how})"
 
 

@@ -1,5 +1,6 @@
 """What the master holds for one worker: its record, and the few live things that no record can hold."""
 
+from beeyard.application.notified import Notified
 from beeyard.application.probing import Probing
 from beeyard.application.views import WorkerView, view
 from beeyard.domain.curve import Curve
@@ -16,9 +17,12 @@ from beeyard.domain.messages import (
     Launched,
     LaunchFailed,
     Now,
+    Outdated,
     Prepared,
     Probed,
+    Rebased,
     Respecified,
+    Said,
 )
 from beeyard.domain.worker import Running, Starting, Stopping, Worker, describe, state
 from beeyard.ports.clock import Cancel
@@ -31,13 +35,14 @@ CLOCK_SET = 0.5
 class Supervisor:
     """One worker. `revision` is the record's in the store."""
 
-    __slots__ = ("_seen", "curve", "probing", "revision", "timer", "worker")
+    __slots__ = ("_seen", "curve", "notified", "probing", "revision", "timer", "worker")
 
     def __init__(self, worker: Worker, revision: int) -> None:
         self.worker = worker
         self.revision = revision
         self.timer: Cancel | None = None
         self.probing: Probing | None = None
+        self.notified: Notified | None = None
         self.curve: Curve | None = None
         self._seen: tuple[Worker, float, WorkerView] | None = None
 
@@ -93,6 +98,10 @@ def in_words(event: Event) -> str:
             return {"hold": "master going down", "release": "master up again"}.get(want, f"{want} asked")
         case Respecified():
             return "spec changed"
+        case Outdated(reason=reason):
+            return reason
+        case Rebased():
+            return "other workers to be restarted with"
         case Prepared():
             return "all it needs is there"
         case Blocked(reason=reason):
@@ -107,6 +116,8 @@ def in_words(event: Event) -> str:
             return "stop overdue" if timer == "stop" else "delay over"
         case Probed(role=role, passed=passed, reason=reason):
             return f"{role} probe {'passed' if passed else f'failed: {reason}'}"
+        case Said(extend=extend):
+            return "said what it does" if extend is None else "asked for more time"
         case ContactLost(reason=reason):
             return f"contact lost: {reason}"
         case ContactRegained():

@@ -36,13 +36,30 @@ class WorkerView(Struct, frozen=True):
     origin: str
 
 
+class ProbeView(Struct, frozen=True):
+    """One probe of the attempt that runs. `passed` is the verdict in force (None: none yet), `said` its last answer.
+
+    In seconds: how long its last question took, and the mean of the `asked` ones; how long they waited for their turn
+    before that, for only so many commands run at once.
+    """
+
+    means: str
+    passed: bool | None
+    said: str
+    asked: int
+    took: float
+    took_mean: float
+    waited: float
+    waited_mean: float
+
+
 class WorkerDetail(Struct, frozen=True):
     """One worker with its spec as it was understood.
 
     `failures` are the ends that count towards its restart budget; `last_attempt_at` wall-clock seconds; `usage` what
     it used when that was last looked at; `runs` what its provider would run, and whether that is there; `waits_for`
     what its start or its readiness still needs; `needed_by` the workers that depend on it; `refused` says of an
-    operation why it can't be carried out now: one that is not in there can.
+    operation why it can't be carried out now: one that is not in there can. `probes`: those that have begun, by role.
     """
 
     worker: WorkerView
@@ -55,6 +72,7 @@ class WorkerDetail(Struct, frozen=True):
     waits_for: str
     needed_by: list[str]
     refused: dict[str, str]
+    probes: dict[str, ProbeView] = {}
 
 
 class WorkerEvent(Struct, frozen=True):
@@ -139,7 +157,9 @@ def _note(worker: Worker) -> str:
             return cause.detail or f"{cause.kind} asked"
         case Running(contact_lost_since=lost) if lost is not None:
             return "contact lost: the launcher is being started again"
-        case Running() | Starting():
+        case Running(status=text):
+            return worker.health.reason or text
+        case Starting():
             return worker.health.reason
 
 

@@ -37,10 +37,13 @@ from beeyard.domain.messages import (
     Launched,
     LaunchFailed,
     Now,
+    Outdated,
     Prepare,
     Prepared,
     Probed,
+    Rebased,
     Respecified,
+    Said,
     SetTimer,
     Terminate,
     Unwatch,
@@ -106,6 +109,18 @@ def resume(worker: Worker, now: Now) -> list[Effect]:
             return [SetTimer("retry", at, worker.serial)]
         case Down() | Failed():
             return []
+
+
+def gave_up(worker: Worker) -> bool:
+    """Whether it failed and its restart policy is done with it, but for a trial. What is to be down has not failed."""
+    match worker.phase:
+        case Failed():
+            return True
+        case Down(generation=generation) if worker.wanted.up and worker.death is not None:
+            last = worker.death
+            return generation == worker.wanted.generation and not (last.exit.success and last.cause.kind != "probe")
+        case _:
+            return False
 
 
 # --- what must follow -----------------------------------------------------------------------------------------------
@@ -194,15 +209,29 @@ def respecified(worker: Worker, phase: Phase, event: Respecified, now: Now, roll
     return (replace(worker, failures=(), trial=False) if renew else worker), []
 
 
+def outdated(worker: Worker, phase: Running, event: Outdated, now: Now, roll: float) -> Step:
+    """Up anew, as if asked for; but its budget stays as it is, for nobody has looked at why it failed before."""
+    worker = replace(worker, wanted=replace(worker.wanted, generation=worker.wanted.generation + 1))
+    effects: list[Effect] = []
+    return _stop(worker, phase, Cause("dependency", event.reason), now, effects), effects
+
+
+def rebased(worker: Worker, phase: Phase, event: Rebased, now: Now, roll: float) -> Step:
+    """What it started upon stays as it was; of those that are new what they are now is all there is to know."""
+    return replace(worker, upon={need: worker.upon.get(need, attempt) for need, attempt in event.upon.items()}), []
+
+
 def prepared(worker: Worker, phase: Preparing, event: Prepared, now: Now, roll: float) -> Step:
     """All is there: order the next attempt."""
     attempt = worker.attempt + 1
     phase_ = Starting(phase.generation, attempt, now.mono)
-    return replace(worker, phase=phase_, attempt=attempt), [Launch(attempt)]
+    return replace(worker, phase=phase_, attempt=attempt, upon=event.upon), [Launch(attempt)]
 
 
 def blocked(worker: Worker, phase: Preparing, event: Blocked, now: Now, roll: float) -> Step:
     """Not all is there: keep the reason for those who look."""
+    if event.reason == phase.blocked:
+        return worker, []
     return replace(worker, phase=Preparing(phase.generation, event.reason)), []
 
 
@@ -283,6 +312,22 @@ def probed(worker: Worker, phase: Running, event: Probed, now: Now, roll: float)
         since = now.mono if phase.ready_since is None else phase.ready_since
         return replace(worker, phase=replace(phase, ready_since=since), health=Health("healthy")), effects
     return worker, effects
+
+
+def said(worker: Worker, phase: Running, event: Said, now: Now, roll: float) -> Step:
+    """What it says of itself is kept for those who look."""
+    if event.status is None or event.status == phase.status:
+        return worker, []
+    return replace(worker, phase=replace(phase, status=event.status)), []
+
+
+def extended(worker: Worker, phase: Stopping, event: Said, now: Now, roll: float) -> Step:
+    """It asked for more time to end: the step that was taken lasts longer, never shorter; a kill is not taken back."""
+    until = now.mono + (event.extend or 0.0)
+    if phase.step > len(worker.spec.stop) or until <= phase.deadline:
+        return worker, []
+    worker = replace(worker, phase=replace(phase, deadline=until), serial=worker.serial + 1)
+    return worker, [SetTimer("stop", until, worker.serial)]
 
 
 def contact_lost(worker: Worker, phase: Running, event: ContactLost, now: Now, roll: float) -> Step:
@@ -398,7 +443,7 @@ def _stale(worker: Worker, event: Event) -> bool:
     match event:
         case Fired(serial=serial):
             return serial != worker.serial
-        case Launched() | LaunchFailed() | Exited() | Probed() | ContactLost() | ContactRegained():
+        case Launched() | LaunchFailed() | Exited() | Probed() | Said() | ContactLost() | ContactRegained():
             return event.attempt != worker.attempt
         case _:
             return False
@@ -414,6 +459,8 @@ _ROWS: dict[type[Event], tuple[Transition, ...]] = {
     # event:          Down           Preparing      Starting       Running        Stopping         Waiting      Failed
     Asked: (asked, asked, asked, asked, asked, asked, asked),
     Respecified: (respecified, respecified, respecified, respecified, respecified, respecified, respecified),
+    Outdated: (ignore, ignore, ignore, outdated, ignore, ignore, ignore),
+    Rebased: (ignore, ignore, rebased, rebased, rebased, ignore, ignore),
     Prepared: (ignore, prepared, ignore, ignore, ignore, ignore, ignore),
     Blocked: (ignore, blocked, ignore, ignore, ignore, ignore, ignore),
     Launched: (ignore, ignore, launched, ignore, ignore, ignore, ignore),
@@ -421,6 +468,7 @@ _ROWS: dict[type[Event], tuple[Transition, ...]] = {
     Exited: (ignore, ignore, exited, exited, exited_stopping, ignore, ignore),
     Fired: (ignore, ignore, ignore, ignore, stop_overdue, wait_over, trial),
     Probed: (ignore, ignore, ignore, probed, ignore, ignore, ignore),
+    Said: (ignore, ignore, ignore, said, extended, ignore, ignore),
     ContactLost: (ignore, ignore, ignore, contact_lost, ignore, ignore, ignore),
     ContactRegained: (ignore, ignore, ignore, contact_regained, ignore, ignore, ignore),
     HostRestarted: (host_restarted,) * len(PHASES),

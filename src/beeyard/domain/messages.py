@@ -23,12 +23,14 @@ class Handle(Struct, frozen=True):
     """What a provider needs to find a worker again after its owner died.
 
     `state` is opaque outside the provider, but for `pid` where there is one. `ports` are those that endpoints got.
+    `output`: where in its log this attempt begins, a cursor; empty where nobody looked.
     """
 
     provider: str
     version: int
     state: dict[str, Any]
     ports: dict[str, int] = {}
+    output: str = ""
 
 
 class Usage(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -72,11 +74,25 @@ class Respecified(Struct, frozen=True):
     by: str = ""
 
 
+class Outdated(Struct, frozen=True):
+    """What the worker is to be restarted with was restarted, and is there again: asked for by the spec."""
+
+    reason: str
+
+
 # --- facts ----------------------------------------------------------------------------------------------------------
 
 
 class Prepared(Struct, frozen=True):
-    """Everything the start needs is there."""
+    """Everything the start needs is there; `upon` are the attempts of those that it is to be restarted with."""
+
+    upon: dict[str, int] = {}
+
+
+class Rebased(Struct, frozen=True):
+    """Other workers than before are those that it is to be restarted with; these are their attempts now."""
+
+    upon: dict[str, int]
 
 
 class Blocked(Struct, frozen=True):
@@ -122,6 +138,14 @@ class Probed(Struct, frozen=True):
     reason: str = ""
 
 
+class Said(Struct, frozen=True):
+    """The attempt said what it does now, in words for people (None: as before), or asked for more seconds."""
+
+    attempt: int
+    status: str | None = None
+    extend: float | None = None
+
+
 class ContactLost(Struct, frozen=True):
     """The provider can't tell at present whether the attempt still runs."""
 
@@ -142,13 +166,16 @@ class HostRestarted(Struct, frozen=True):
 Event = (
     Asked
     | Respecified
+    | Outdated
     | Prepared
+    | Rebased
     | Blocked
     | Launched
     | LaunchFailed
     | Exited
     | Fired
     | Probed
+    | Said
     | ContactLost
     | ContactRegained
     | HostRestarted

@@ -89,6 +89,7 @@ def _first(problems: Iterator[Problem]) -> list[Problem]:
 
 
 def _unknown(plain: Any, kind: Any, at: str) -> Iterator[Problem]:
+    kind = _meant(plain, kind)
     if isinstance(plain, dict) and (fields := _fields(_bare(kind))) is not None:
         for key in plain:
             if key not in fields:
@@ -100,6 +101,7 @@ def _unknown(plain: Any, kind: Any, at: str) -> Iterator[Problem]:
 
 def _wrong(plain: Any, kind: Any, at: str, strict: bool) -> Iterator[Problem]:
     """What is wrong inside, or else with the value as a whole."""
+    kind = _meant(plain, kind)
     inside = False
     for part, inner, path in _parts(plain, kind, at):
         for problem in _wrong(part, inner, path, strict):
@@ -169,6 +171,14 @@ def _parts(plain: Any, kind: Any, at: str) -> Iterator[tuple[Any, Any, str]]:
 def _below(at: str, key: str) -> str:
     key = key if _PLAIN.fullmatch(key) else shown(key)
     return f"{at}.{key}" if at else key
+
+
+def _meant(plain: Any, kind: Any) -> Any:
+    """Of a struct, or a word in its place, the one that the value can only have been meant to be."""
+    if get_origin(_some(kind)) not in (Union, UnionType):
+        return kind
+    arms = [one for one in get_args(kind) if (_fields(one) is not None) == isinstance(plain, dict)]
+    return arms[0] if len(arms) == 1 else kind
 
 
 @cache

@@ -1,47 +1,62 @@
-"""What has to change so that the workers are as a file wishes them. A value: printed by a dry run, applied by `up`."""
+"""What has to change so that the workers are as a file wishes them: values, printed by a dry run, applied by `up`.
 
-from collections.abc import Iterable
+Refuses to know how a plan is found (`planning`) and how two specs are compared (`differences`).
+"""
+
+from typing import Literal
 
 from msgspec import Struct
 
-from beeyard.domain.spec import WorkerSpec, needs_restart
-from beeyard.domain.worker import Worker
+Effect = Literal["restart", "start", "stop", "keep"]
+"""What a change does to a worker's attempt. `keep`: it goes on, or the worker is down and stays so."""
+
+Act = Literal["adjust", "stop", "add", "restart", "start", "remove"]
+
+
+class Difference(Struct, frozen=True):
+    """One field by its path in the worker file; `nothing` where it is not there. No value that may be a password."""
+
+    field: str
+    old: str
+    new: str
+
+
+class Change(Struct, frozen=True):
+    """One worker that stays and is to be another: what differs, what that does to it, and why."""
+
+    worker: str
+    effect: Effect
+    why: str
+    fields: tuple[Difference, ...] = ()
+
+
+class Stage(Struct, frozen=True):
+    """Workers to which the same is done at the same time.
+
+    A stop has ended before the next stage begins. What restarts is restarted once what it needs of the stages before
+    is there; what starts waits for that by itself.
+    """
+
+    act: Act
+    workers: tuple[str, ...]
 
 
 class Plan(Struct, frozen=True):
-    """Worker ids by what happens to them. `restart` and `adjust` are both changes; only the first ends an attempt."""
+    """Worker ids by what happens to them, then the same in detail and in order; `master` is what changes of itself.
+
+    `restart` and `adjust` are both changes: the first means another attempt.
+    """
 
     add: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
     adjust: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    master: tuple[Difference, ...] = ()
+    order: tuple[Stage, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.add or self.restart or self.adjust or self.remove)
-
-
-def diff(wished: Iterable[WorkerSpec], seen: Iterable[Worker], origin: str) -> Plan:
-    """Only what came from the same file is removed when it left the file: other workers are none of its business."""
-    specs = {spec.id: spec for spec in wished}
-    workers = {worker.id: worker for worker in seen}
-    restart, adjust, keep = [], [], []
-    for name, spec in specs.items():
-        if name not in workers:
-            continue
-        old = workers[name].spec
-        if old == spec:
-            keep.append(name)
-        elif needs_restart(old, spec):
-            restart.append(name)
-        else:
-            adjust.append(name)
-    return Plan(
-        add=tuple(name for name in specs if name not in workers),
-        restart=tuple(restart),
-        adjust=tuple(adjust),
-        remove=tuple(name for name, worker in workers.items() if worker.spec.origin == origin and name not in specs),
-        keep=tuple(keep),
-    )
+        return not (self.add or self.restart or self.adjust or self.remove or self.master)

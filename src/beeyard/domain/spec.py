@@ -6,6 +6,7 @@ They are what no worker can do without, such as an id that can be a folder's nam
 them could never have run. What one value says of another is in `check`.
 """
 
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterable
@@ -31,12 +32,13 @@ from beeyard.domain.values import (
 RestartWhen = Literal["never", "on-failure", "always", "unless-stopped"]
 Condition = Literal["started", "ready", "healthy", "completed"]
 ProbeRole = Literal["startup", "readiness", "liveness"]
-ProbeMeans = Literal["http", "tcp", "exec", "process"]
+ProbeMeans = Literal["http", "tcp", "grpc", "exec", "log", "notify", "process"]
 Trigger = Literal["exit", "health", "resource"]
 Severity = Literal["warning", "critical", "emergency"]
 
 SIGNALS = frozenset(map(int, signal.valid_signals()))
 DECADE = 10 * 365 * 86400.0
+LINE_STAYS = "a line once written says nothing of now; liveness needs a probe that asks"
 
 Id = Annotated[WorkerId, Meta(pattern=WORKER, description=WORKER_EXPECTED)]
 Label = Annotated[str, Meta(pattern=NAME, description=NAME_EXPECTED)]
@@ -97,7 +99,9 @@ class RestartPolicy(Struct, frozen=True, omit_defaults=True):
 class ProbeSpec(Struct, frozen=True, omit_defaults=True):
     """One question asked again and again.
 
-    `target`: http a URL or a path; tcp `host:port`, a port, or an endpoint's name; exec unused; process unused.
+    `target`: http a URL or a path; tcp and grpc `host:port`, a port, or an endpoint's name; log a
+    regular expression that a line of output has to contain; else unused. `service`: which one of a gRPC server, empty
+    for the server as a whole. `stream`: where log looks, empty for both.
     `failures` and `successes` count consecutive equal results.
     """
 
@@ -106,6 +110,8 @@ class ProbeSpec(Struct, frozen=True, omit_defaults=True):
     command: Command = ()
     method: Annotated[str, Meta(pattern=r"^[A-Za-z]{1,20}(?!\n)$", description="a method such as GET")] = "GET"
     headers: Annotated[dict[HeaderName, Line], Meta(max_length=100)] = field(default_factory=dict)
+    service: Line = ""
+    stream: Literal["", "stdout", "stderr"] = ""
     endpoint: Chosen = ""
     period: Period = Duration(10.0)
     timeout: Period = Duration(1.0)
@@ -137,6 +143,13 @@ class StopStep(Struct, frozen=True, gc=False):
     wait: Span = Duration(20.0)
 
 
+class Need(Struct, frozen=True, omit_defaults=True):
+    """What one worker needs of another to start; with `restart` it is restarted whenever the other one was."""
+
+    condition: Condition = "ready"
+    restart: bool = False
+
+
 class WorkerSpec(Struct, frozen=True, omit_defaults=True):
     """One worker. `origin` says who put it here: the worker file's path, or `cli`."""
 
@@ -144,7 +157,7 @@ class WorkerSpec(Struct, frozen=True, omit_defaults=True):
     provider: Label
     run: dict[str, Any]
     enabled: bool = True
-    depends_on: Annotated[dict[Id, Condition], Meta(max_length=10_000)] = field(default_factory=dict)
+    depends_on: Annotated[dict[Id, Condition | Need], Meta(max_length=10_000)] = field(default_factory=dict)
     exit_on: Literal["never", "failure"] = "never"
     endpoints: Annotated[dict[Label, Endpoint], Meta(max_length=1000)] = field(default_factory=dict)
     probes: dict[ProbeRole, ProbeSpec] = field(default_factory=dict)
@@ -152,6 +165,11 @@ class WorkerSpec(Struct, frozen=True, omit_defaults=True):
     stop: Annotated[tuple[StopStep, ...], Meta(min_length=1, max_length=100)] = (StopStep(),)
     logs: LogSpec = LogSpec()
     origin: Origin = "cli"
+
+    @property
+    def needs(self) -> dict[str, Need]:
+        """`depends_on` in one form: a condition alone asks for no restart."""
+        return {name: Need(need) if isinstance(need, str) else need for name, need in self.depends_on.items()}
 
 
 class ListenSpec(Struct, frozen=True, omit_defaults=True):
@@ -222,10 +240,23 @@ def check(spec: WorkerSpec) -> list[Problem]:
             )
         if probe.means == "exec" and not probe.command:
             problems.append(Problem(f"{at}.command", "nothing", "a command"))
+        if probe.means == "log":
+            problems += _unheard(at, role, probe)
     for number, step in enumerate(spec.stop):
         if int(step.signal) not in SIGNALS:
             problems.append(Problem(f"stop[{number}].signal", str(step.signal), "a signal's number"))
     return problems
+
+
+def _unheard(at: str, role: ProbeRole, probe: ProbeSpec) -> list[Problem]:
+    """Why no line of output could answer this probe."""
+    if role == "liveness":
+        return [Problem(f"{at}.means", "log", "startup or readiness", hint=LINE_STAYS)]
+    try:
+        re.compile(probe.target)
+    except (re.error, OverflowError, RecursionError) as error:
+        return [Problem(f"{at}.target", probe.target, "a regular expression", hint=str(error))]
+    return [] if probe.target else [Problem(f"{at}.target", "nothing", "a regular expression")]
 
 
 def _broken(spec: WorkerSpec) -> list[Problem]:
@@ -239,6 +270,18 @@ def _broken(spec: WorkerSpec) -> list[Problem]:
     return [Problem("run", "a value that can't be saved", "plain values")]
 
 
+def notifies(spec: WorkerSpec) -> bool:
+    """Whether the worker is to say by itself how it is."""
+    return any(probe.means == "notify" for probe in spec.probes.values())
+
+
+def watchdog(spec: WorkerSpec) -> Duration | None:
+    """How often the worker has to say that it lives; None: it need not."""
+    probe = spec.probes.get("liveness")
+    return probe.period if probe is not None and probe.means == "notify" else None
+
+
 def needs_restart(old: WorkerSpec, new: WorkerSpec) -> bool:
     """Whether going from one spec to the other means another attempt, or is a matter of supervision alone."""
-    return (old.provider, old.run, old.endpoints) != (new.provider, new.run, new.endpoints)
+    told = (notifies(old), watchdog(old)) != (notifies(new), watchdog(new))
+    return told or (old.provider, old.run, old.endpoints) != (new.provider, new.run, new.endpoints)

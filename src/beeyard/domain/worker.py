@@ -13,7 +13,7 @@ from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.values import signal_name
 
-CauseKind = Literal["exit", "signal", "oom", "launch", "probe", "operator", "respec", "host", "unknown"]
+CauseKind = Literal["exit", "signal", "oom", "launch", "probe", "operator", "dependency", "respec", "host", "unknown"]
 
 
 class Wanted(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -87,7 +87,7 @@ class Running(Struct, frozen=True, tag=True):
     """`attempt` runs.
 
     `started`: its startup probe passed, if it has one. `ready_since` is None while it is not ready,
-    `contact_lost_since` unless we lost sight of it.
+    `contact_lost_since` unless we lost sight of it. `status` is what it says of itself.
     """
 
     generation: int
@@ -98,6 +98,7 @@ class Running(Struct, frozen=True, tag=True):
     started: bool = True
     ready_since: float | None = None
     contact_lost_since: float | None = None
+    status: str = ""
 
 
 class Stopping(Struct, frozen=True, tag=True):
@@ -135,7 +136,8 @@ Phase = Down | Preparing | Starting | Running | Stopping | Waiting | Failed
 class Worker(Struct, frozen=True, omit_defaults=True):
     """Everything that outlives the master.
 
-    `attempt` is the number of the last one, `serial` that of the last timer; `ports` are the ones it had last.
+    `attempt` is the number of the last one, `serial` that of the last timer; `ports` are the ones it had last, `upon`
+    the attempts of those that it is to be restarted with, as they were when it started.
     """
 
     spec: WorkerSpec
@@ -149,6 +151,7 @@ class Worker(Struct, frozen=True, omit_defaults=True):
     health: Health = Health()
     death: Death | None = None
     ports: dict[str, int] = {}
+    upon: dict[str, int] = {}
 
     @property
     def id(self) -> str:

@@ -1,7 +1,7 @@
 """The master as a daemon: `python -m beeyard.entrypoints.daemon STATE`, started by the launcher and by nobody else.
 
 SIGTERM ends it and leaves the workers running; `down` ends workers, master and launcher. What keeps it from starting is
-left in STATE/run/master.error for whoever waits for it.
+left in STATE/run/master.error for whoever waits for it; so is why it ended, where nobody asked it to.
 """
 
 import asyncio
@@ -93,6 +93,7 @@ async def _serve(paths: Paths) -> None:
         for end in ends:
             end.cancel()
     if master.finished.is_set():
+        _leave_word(paths, master.exiting.reason)
         await quit_launcher(paths)
         log.info("master of %s ended", paths.state)
     else:
@@ -100,7 +101,7 @@ async def _serve(paths: Paths) -> None:
 
 
 def _leave_word(paths: Paths, error: BeeyardError | None) -> None:
-    """Write why we can't start, or take that word back."""
+    """Write why we can't start, or ended by ourselves, or take that word back."""
     if error is None:
         if os.path.exists(paths.master_error):
             os.unlink(paths.master_error)

@@ -3,6 +3,7 @@
 import json
 import os
 
+from beeyard.application.exiting import EXIT_ON
 from beeyard.application.problems import from_problem
 from beeyard.domain.errors import BeeyardError, Unavailable
 from beeyard.launcher.locks import holder
@@ -22,6 +23,12 @@ def last_word(paths: Paths) -> BeeyardError | None:
             return from_problem(json.load(file))
     except (OSError, ValueError):
         return None
+
+
+def went_down(paths: Paths) -> BeeyardError | None:
+    """Why the last master went down by itself; None when it was told to, or when there is one."""
+    word = last_word(paths)
+    return word if word is not None and word.code == EXIT_ON and not running(paths) else None
 
 
 def command(paths: Paths, words: str) -> str:

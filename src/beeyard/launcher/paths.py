@@ -38,6 +38,7 @@ class Paths:
         self.master_socket = self._socket("master.sock")
         self.launcher_socket = self._socket("launcher.sock")
         self.pump_socket = self._socket("pump.sock")
+        self.notify_socket = self._public("notify.sock")
 
     def _socket(self, name: str) -> str:
         path = os.path.join(self.run, name)
@@ -46,6 +47,12 @@ class Paths:
         user = os.geteuid()
         base = "/run/beeyard" if user == 0 else os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/beeyard-{user}"
         return os.path.join(base, self.identity, name)
+
+    def _public(self, name: str) -> str:
+        """Where workers of other users reach it, which only root can have: nobody else looks into our state folder."""
+        if os.geteuid() == 0 and os.access("/run", os.W_OK):
+            return f"/run/beeyard/{self.identity}.{name}"
+        return self._socket(name)
 
     def create(self) -> None:
         """Make the folders, for the owner alone. OSError names the one that could not be made."""
@@ -65,6 +72,8 @@ class Paths:
             if os.path.islink(folder):
                 os.unlink(folder)
         _forget(self._memory)
+        if os.path.exists(self.notify_socket):
+            os.unlink(self.notify_socket)
 
     def sweep(self) -> None:
         """Remove what state folders left in memory that are no more."""

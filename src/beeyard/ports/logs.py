@@ -35,6 +35,10 @@ class Logs(Protocol):
         """The newest lines of both streams, oldest first; only those written at or after `since` (wall clock)."""
         ...
 
+    async def end(self, worker: str) -> str:
+        """A cursor behind all that can be read now, also where there is nothing yet."""
+        ...
+
     def read(
         self,
         workers: Sequence[str],

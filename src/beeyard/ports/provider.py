@@ -129,6 +129,10 @@ class Provider(Protocol):
         """What happens from now on, in batches. An exit not yet destroyed is repeated after a reconnection."""
         ...
 
+    async def stirred(self) -> bool | None:
+        """Whether any attempt may have run since `usages` was last asked; None if to tell costs as much as that."""
+        ...
+
     async def usages(self, attempts: Sequence[tuple[str, int]]) -> list[Reading | None]:
         """One for each (worker, attempt), in this order; None for one that is gone. Must not hold up the loop."""
         ...

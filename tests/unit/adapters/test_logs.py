@@ -412,3 +412,16 @@ async def test_whoever_comes_back_with_a_cursor_misses_nothing_and_gets_nothing_
     for stream in STREAMS:
         text = "".join(line.text for line in found if line.stream == stream)
         assert text == written[stream].replace(b"\n", b"").decode()
+
+
+async def test_the_end_is_behind_everything_and_known_where_there_is_nothing(yard: Yard) -> None:
+    """An attempt's output begins there: not one byte of it is missed, and none of an earlier one's is among it."""
+    start = await yard.logs.end("web")
+    out, err = yard.writer("web"), yard.writer("web", "stderr")
+    out.write(b"one\n", 1.0)
+    err.write(b"two\nhal", 2.0)
+    middle = await yard.logs.end("web")
+    err.write(b"ves\nthree\n", 3.0)
+    out.write(b"four\n", 4.0)
+    assert texts(await read(yard.logs, "web", after=start)) == ["one", "two", "halves", "three", "four"]
+    assert texts(await read(yard.logs, "web", after=middle)) == ["ves", "three", "four"]

@@ -199,3 +199,27 @@ async def test_closing_is_harmless_twice(prober: NetworkProber, server: str) -> 
     await prober.close()
     await prober.close()
     assert await prober.http(f"{server}/200", "GET", {}, PATIENCE) == Result(True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", ""),
+        (b"HTTP/1.0 200\r\n\r\n", ""),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "GET {url} failed: what answered speaks no HTTP"),
+        (b"x" * 20_000, "GET {url} failed: what answered speaks no HTTP"),
+        (b"HTTP/1.1 200", "{place} closed the connection without an answer to GET {url}"),
+    ],
+)
+async def test_only_a_final_status_line_is_an_answer(prober: NetworkProber, answer: bytes, result: str) -> None:
+    """What comes before it, and what is none, is told apart."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as server:
+        place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        url = f"http://{place}/up"
+        assert await prober.http(url, "GET", {}, PATIENCE) == Result(not result, result.format(url=url, place=place))

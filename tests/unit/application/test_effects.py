@@ -125,7 +125,7 @@ async def test_probes_end_with_their_attempt() -> None:
     world = World()
     probes = {"liveness": ProbeSpec("tcp", target="80", period=Duration(1.0))}
     async with world.running(spec("web", probes=probes)) as master:
-        await world.clock.run(2.0)
+        await world.clock.run(2.5)  # The first one after half a second.
         assert len(world.prober.asked) == 3
         await master.stop_worker("web")
         await world.clock.run(5.0)
@@ -141,3 +141,50 @@ async def test_files_for_others_are_there_exactly_while_it_runs() -> None:
         await master.stop_worker("web")
         await settle()
         assert world.host.published == {}
+
+
+LISTENS = {"readiness": ProbeSpec("log", target="ready")}
+
+
+async def test_where_an_attempts_output_begins_is_noted_before_its_launch() -> None:
+    """After all that was written earlier can be read; and only for those whose probes have to know."""
+    world = World()
+    world.logs.write("web", "ready", None)
+    async with world.running(spec("web", probes=LISTENS)) as master:
+        assert world.orders("drain", "launch") == [("drain", "web"), ("launch", "web", 1)]
+        running = phase(master, "web")
+        assert isinstance(running, Running)
+        assert (running.handle.output, running.ready_since) == ("end:1", None)
+        world.logs.write("web", "ready", None)
+        await settle()
+        assert master.supervisors["web"].view(world.clock.now()).ready
+        await master.add_worker(spec("other"))
+        await settle()
+        assert ("drain", "other") not in world.calls
+
+
+async def test_a_launch_tried_again_begins_where_it_first_would_have() -> None:
+    """The first try may have started it, and its line may be written by now."""
+    world = World()
+    async with world.running() as master:
+        gate = world.provider.gates["launch"] = asyncio.Event()
+        await master.add_worker(spec("web", probes=LISTENS))
+        await settle()
+        world.provider.reachable = False
+        gate.set()
+        await settle()
+        world.logs.write("web", "ready", None)
+        world.provider.reachable = True
+        await world.clock.run(0.2)
+        assert master.supervisors["web"].view(world.clock.now()).ready
+
+
+async def test_a_line_written_while_no_master_looked_counts() -> None:
+    """The next master goes on where the attempt's output began."""
+    world = World()
+    async with world.running(spec("web", probes=LISTENS)) as master:
+        assert not master.supervisors["web"].view(world.clock.now()).ready
+    world.logs.write("web", "ready", None)
+    async with world.running() as master:
+        assert master.supervisors["web"].view(world.clock.now()).ready
+    assert world.provider.called("launch") == [("web", 1)]

@@ -4,6 +4,8 @@ import asyncio
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from beeyard.application import master as master_module
@@ -12,8 +14,8 @@ from beeyard.application.operations import OPERATIONS
 from beeyard.domain.errors import Invalid, NotFound, Problem, Refused, Unavailable
 from beeyard.domain.health import Health
 from beeyard.domain.messages import Exit
-from beeyard.domain.plan import Plan
-from beeyard.domain.spec import Condition, ProbeSpec, StopStep
+from beeyard.domain.plan import Difference, Plan
+from beeyard.domain.spec import Condition, ListenSpec, MasterSpec, ProbeSpec, SecretSource, StopStep, WorkerSpec
 from beeyard.domain.values import Duration
 from beeyard.domain.worker import Down, Preparing, Running, Stopping, Waiting, state
 from beeyard.ports.prober import Result
@@ -303,7 +305,7 @@ async def test_a_restarted_worker_waits_again() -> None:
         await master.stop_worker("db")
         await master.restart_worker("web")
         await settle()
-        assert phase(master, "web") == Preparing(2, "waits for db to be ready (it is stopped)")
+        assert phase(master, "web") == Preparing(2, "waits for db to be ready (it is stopped: SIGTERM)")
         await master.start_worker("db")
         await settle()
         assert states(master) == {"db": "running", "web": "running"}
@@ -324,16 +326,17 @@ async def test_apply_changes_only_what_changed() -> None:
             replace(tuned, stop=STOP),
             spec("new", origin="FILE"),
         ]
+        plan = master.plan(wished, "FILE")
         expected = Plan(add=("new",), restart=("old",), adjust=("tuned",), remove=("gone",), keep=("kept",))
-        assert master.plan(wished, "FILE") == expected
-        assert await master.apply(wished, "FILE") == expected
+        assert replace(plan, changes=(), order=()) == expected
+        assert await master.apply(wished, "FILE") == plan
         await settle()
         assert set(states(master).items()) == {(name, "running") for name in ("kept", "old", "tuned", "by-hand", "new")}
         assert [call[:3] for call in world.orders("launch", "terminate")] == [
-            ("terminate", "old", 1),
             ("terminate", "gone", 1),
-            ("launch", "old", 2),
+            ("terminate", "old", 1),
             ("launch", "new", 1),
+            ("launch", "old", 2),
         ]
         assert master.supervisors["tuned"].worker.spec.stop == STOP
         assert master.plan(wished, "FILE").empty
@@ -351,6 +354,140 @@ async def test_apply_adds_only_after_what_it_removes_is_gone() -> None:
         await applying
         await settle()
         assert states(master) == {"new": "running"}
+
+
+async def test_apply_stops_those_that_leave_dependents_first_and_before_what_they_need_changes() -> None:
+    """`web` leaves with `api`, which needs `db`; `db` is restarted when both have ended."""
+    world = World()
+    world.provider.stubborn.add("web")
+    db = spec("db", origin="FILE")
+    api = spec("api", depends_on={"db": "ready"}, origin="FILE")
+    web = spec("web", depends_on={"api": "ready"}, stop=STOP, origin="FILE")
+    async with world.running(db, api, web) as master:
+        world.calls.clear()
+        applying = asyncio.ensure_future(master.apply([replace(db, run={"n": 2})], "FILE"))
+        await world.clock.run(4.0)
+        assert states(master) == {"db": "running", "api": "running", "web": "stopping"}
+        await world.clock.run(1.0)
+        await applying
+        await settle()
+        assert states(master) == {"db": "running"}
+        assert [call[:3] for call in world.orders("terminate", "launch")] == [
+            ("terminate", "web", 1),
+            ("terminate", "api", 1),
+            ("terminate", "db", 1),
+            ("launch", "db", 2),
+        ]
+
+
+async def test_apply_restarts_a_dependent_when_what_it_needs_is_back() -> None:
+    """Until then it goes on as it is; those between that did not change are not touched."""
+    world = World()
+    world.prober.answer = Result(False, "refused")
+    db = spec("db", origin="FILE")
+    kept = spec("kept", depends_on={"db": "ready"}, origin="FILE")
+    web = spec("web", depends_on={"db": "ready"}, origin="FILE")
+    async with world.running(db, kept, web) as master:
+        world.calls.clear()
+        wished = [replace(web, run={"n": 2}), kept, replace(db, run={"n": 2}, probes={"readiness": READY})]
+        applying = asyncio.ensure_future(master.apply(wished, "FILE"))
+        await world.clock.run(3.0)
+        assert sorted(world.provider.running()) == [("db", 2), ("kept", 1), ("web", 1)]
+        world.prober.answer = Result(True)
+        await world.clock.run(2.0)
+        await applying
+        await settle()
+        assert sorted(world.provider.running()) == [("db", 2), ("kept", 1), ("web", 2)]
+        assert master.plan(wished, "FILE").empty
+
+
+async def test_apply_does_not_wait_for_what_does_not_come() -> None:
+    """After a minute the dependent is stopped, and says itself what it waits for."""
+    world = World()
+    world.prober.answer = Result(False, "refused")
+    db, web = spec("db", origin="FILE"), spec("web", depends_on={"db": "ready"}, origin="FILE")
+    async with world.running(db, web) as master:
+        wished = [replace(db, run={"n": 2}, probes={"readiness": READY}), replace(web, run={"n": 2})]
+        applying = asyncio.ensure_future(master.apply(wished, "FILE"))
+        await world.clock.run(master_module.TURN - 1.0)
+        assert states(master) == {"db": "running", "web": "running"}
+        await world.clock.run(1.0)
+        await applying
+        await settle()
+        assert phase(master, "web") == Preparing(2, "waits for db to be ready (it is running)")
+
+
+async def test_two_applies_do_not_mix() -> None:
+    """The second begins when the first is through, with a plan of its own."""
+    world = World()
+    world.provider.stubborn.add("old")
+    async with world.running(spec("old", origin="FILE", stop=STOP)) as master:
+        first = asyncio.ensure_future(master.apply([spec("a", origin="FILE")], "FILE"))
+        await settle()
+        second = asyncio.ensure_future(master.apply([spec("b", origin="FILE")], "FILE"))
+        await world.clock.run(5.0)
+        assert [(plan.add, plan.remove) for plan in (await first, await second)] == [
+            (("a",), ("old",)),
+            (("b",), ("a",)),
+        ]
+        await settle()
+        assert states(master) == {"b": "running"}
+
+
+async def test_a_change_of_the_master_alone_is_a_change() -> None:
+    """It is told field by field, and done with no worker touched; the second time there is nothing to do."""
+    world = World()
+    web = spec("web", origin="FILE")
+    wish = MasterSpec(ListenSpec("127.0.0.1:7777"), {"db": SecretSource(file="/run/db")})
+    async with world.running(web) as master:
+        plan = master.plan([web], "FILE", wish)
+        assert (plan.empty, plan.keep, plan.order) == (False, ("web",), ())
+        assert plan.master == (
+            Difference("master.listen", "nothing", "127.0.0.1:7777"),
+            Difference("secrets.db.file", "nothing", "/run/db"),
+        )
+        assert await master.apply([web], "FILE", master=wish) == plan
+        assert master.plan([web], "FILE", wish).empty
+        assert world.provider.running() == [("web", 1)]
+
+
+@st.composite
+def a_file(draw: st.DrawFn) -> list[WorkerSpec]:
+    """Workers of one file; each needs only such as come before it in some order."""
+    order = draw(st.permutations("abcde"))[: draw(st.integers(0, 5))]
+    wished = [
+        spec(
+            name,
+            origin="FILE",
+            run=draw(st.sampled_from([{}, {"n": 1}])),
+            enabled=draw(st.booleans()),
+            stop=draw(st.sampled_from([STOP, (StopStep(),)])),
+            depends_on=dict.fromkeys(draw(st.sets(st.sampled_from(order[:at]), max_size=2)), "started") if at else {},
+        )
+        for at, name in enumerate(order)
+    ]
+    return draw(st.permutations(wished))
+
+
+@given(a_file(), a_file())
+def test_whatever_was_there_the_workers_are_as_the_file_says(before: list[WorkerSpec], after: list[WorkerSpec]) -> None:
+    """As after a fresh start with that file: the same specs, and the same ones up. Then there is nothing to do."""
+
+    async def after_all(*files: list[WorkerSpec]) -> tuple[dict[str, WorkerSpec], list[str]]:
+        world = World()
+        async with world.running() as master:
+            for file in files:
+                applying = asyncio.ensure_future(master.apply(file, "FILE"))
+                # One that needs another that needs one switched off waits in vain, once for each level.
+                await world.clock.run(len(file) * master_module.TURN)
+                await asyncio.wait_for(applying, 1.0)
+                await settle()
+            plan = master.plan(files[-1], "FILE")
+            assert (plan.empty, plan.order) == (True, ())
+            specs = {name: supervisor.worker.spec for name, supervisor in master.supervisors.items()}
+            return specs, sorted(name for name, s in master.supervisors.items() if s.worker.wanted.up)
+
+    assert asyncio.run(after_all(before, after)) == asyncio.run(after_all(after))
 
 
 async def test_apply_does_not_remove_what_another_file_needs() -> None:

@@ -17,7 +17,7 @@ from beeyard.application.operations.why import WhyView
 from beeyard.application.views import WorkerView
 from beeyard.domain.errors import NotFound, Refused, Unavailable
 from beeyard.domain.messages import Exit
-from beeyard.domain.plan import Plan
+from beeyard.domain.plan import Plan, Stage
 from beeyard.domain.spec import ProbeSpec, StopStep
 from beeyard.domain.values import Duration
 from beeyard.domain.worker import Cause, Death
@@ -77,6 +77,7 @@ def test_the_table_says_who_may_ask_what() -> None:
         "start": "operator changes",
         "stop": "operator changes",
         "restart": "operator changes",
+        "probe": "operator changes",
         "add": "operator install changes",
         "remove": "operator install changes",
         "apply": "operator install changes",
@@ -230,7 +231,7 @@ async def test_apply_tells_its_plan_and_a_dry_run_changes_nothing() -> None:
     """The same plan both times."""
     world = World()
     async with world.running() as master:
-        expected = Plan(add=("web",))
+        expected = Plan(add=("web",), order=(Stage("start", ("web",)),))
         fields: dict[str, Any] = {"specs": [spec("web", origin="FILE")], "origin": "FILE"}
         assert await ask(master, "apply", dry_run=True, **fields) == Applied(expected, [])
         applied = await ask(master, "apply", **fields)

@@ -55,7 +55,7 @@ async def test_one_that_needs_others_names_each_and_how_it_is() -> None:
             "late to be ready (it is running, not ready: not yet); "
             "broken to be ready (it is stopped: SIGTERM); "
             "off to be started (it is registered); "
-            "open to be healthy (it is failed: SIGSEGV); "
+            "open to be healthy (it is failed: SIGSEGV; one trial start is to come); "
             "next to be ready (it is preparing: waits for off to be ready (it is registered))",
             Coming("start, as soon as that is so"),
         )

@@ -7,7 +7,7 @@ import pytest
 
 from beeyard.application import sampling
 from beeyard.application.master import Master
-from beeyard.application.sampling import LAST, PERIOD, Sampling, history
+from beeyard.application.sampling import LAST, REST, SLOW, Sampling, history
 from beeyard.domain.curve import Sample
 from beeyard.domain.messages import Exit
 from beeyard.ports.provider import Reading
@@ -15,6 +15,8 @@ from tests.fakes.clock import settle
 from tests.fakes.world import World, spec
 
 MB = 1024**2
+STEP = 5.0
+"""Seconds from look to look."""
 
 
 def looker(world: World, master: Master) -> Sampling:
@@ -25,9 +27,9 @@ def looker(world: World, master: Master) -> Sampling:
 async def live(world: World, sampler: Sampling, *sizes: int, worker: str = "web") -> None:
     """Let it live from look to look, with so many MB, half a core in use."""
     for size in sizes:
-        await world.clock.run(PERIOD)
+        await world.clock.run(STEP)
         before = world.provider.readings.get(worker, Reading(0.0, 0, 1))
-        world.provider.readings[worker] = Reading(before.cpu + PERIOD / 2, size * MB, 1)
+        world.provider.readings[worker] = Reading(before.cpu + STEP / 2, size * MB, 1)
         await sampler.look("fake")
 
 
@@ -81,7 +83,7 @@ async def test_a_death_keeps_the_last_minute_and_the_curve_marks_it() -> None:
         await settle()
         second, first = await world.store.deaths("web", 9)
         assert [sample.memory for sample in first.usage] == [size * MB for size in range(9, 21)]
-        assert first.usage[-1].at - first.usage[0].at == LAST - PERIOD
+        assert first.usage[-1].at - first.usage[0].at == LAST - STEP
         assert [sample.memory for sample in second.usage] == [7 * MB]
         samples, ends = history(master.supervisors["web"], world.clock.now())
         assert (len(samples), ends[0]) == (21, died)
@@ -145,6 +147,42 @@ async def test_many_are_noted_in_slices(monkeypatch: pytest.MonkeyPatch) -> None
         assert {2, 4, 6} <= seen
 
 
+async def turns(world: World, sampler: Sampling, stirs: bool | None, seconds: int) -> int:
+    """Let so many turns pass, one a second; returns how many looks that were."""
+    world.provider.stirs = stirs
+    before = len(world.provider.called("usages"))
+    for _ in range(seconds):
+        await world.clock.run(1.0)
+        await sampler.turn("fake")
+    return len(world.provider.called("usages")) - before
+
+
+async def test_what_sleeps_is_looked_at_seldom_and_what_wakes_at_the_next_turn() -> None:
+    """And where nobody can tell which, in between."""
+    world = World()
+    async with world.running(spec("web")) as master:
+        sampler = looker(world, master)
+        assert await turns(world, sampler, True, 10) == 10
+        assert await turns(world, sampler, False, int(2 * REST)) == 2
+        assert await turns(world, sampler, True, 1) == 1
+        assert await turns(world, sampler, None, int(2 * SLOW)) == 2
+
+
+async def test_use_after_a_sleep_is_not_spread_over_it() -> None:
+    """The curve tells until when it slept, although it was not looked at then."""
+    world = World()
+    async with world.running(spec("web")) as master:
+        sampler = looker(world, master)
+        began = world.clock.now().wall
+        world.provider.readings["web"] = Reading(1.0, MB, 1)
+        await turns(world, sampler, True, 2)
+        await turns(world, sampler, False, 10)
+        world.provider.readings["web"] = Reading(2.0, 2 * MB, 1)
+        await turns(world, sampler, True, 1)
+        samples, _ = history(master.supervisors["web"], world.clock.now())
+        assert samples[-2:] == [Sample(began + 12, 0.0, MB), Sample(began + 13, 1.0, 2 * MB)]
+
+
 async def test_a_provider_out_of_reach_is_said_once_and_looked_at_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -158,6 +196,7 @@ async def test_a_provider_out_of_reach_is_said_once_and_looked_at_again(
         await until(lambda: len(world.provider.called("usages")) > told + 3)
         assert caplog.messages == ["what the workers of fake use can't be read: the fake provider can't be reached"]
         world.provider.reachable = True
+        world.provider.readings["web"] = Reading(1.0, MB, 1)
         await world.clock.run(1.0)
         now = world.clock.now()
         await until(lambda: history(master.supervisors["web"], now)[0][-1].at == now.wall)

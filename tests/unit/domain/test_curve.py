@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beeyard.domain.curve import FINE, MINUTE, MOST_COARSE, MOST_ENDS, MOST_FINE, Curve, Point
+from beeyard.domain.curve import FINE, MINUTE, MOST_COARSE, MOST_ENDS, MOST_FINE, REST, Curve, Point
 
 MB = 1024**2
 BEGAN = 1000.0
@@ -161,3 +161,25 @@ def test_read_too_often_it_is_folded_sooner() -> None:
     for number in range(1, 4 * MOST_FINE):
         curve.take(1, number / 20, 0.0, number * MB)
         assert len(list(curve.points())) <= MOST_FINE + number // MOST_FINE
+
+
+def test_a_minute_of_sleep_and_a_second_of_work_are_weighed_by_how_long_they_took() -> None:
+    """Points come seldom while a worker sleeps; each speaks for the time since the one before."""
+    curve = Curve(0.0)
+    for at, cpu in ((15.0, 0.0), (30.0, 0.0), (45.0, 0.0), (49.0, 0.0), (50.0, 1.0), (200.0, 1.0)):
+        curve.take(1, at, cpu, 0, 0.0)
+    assert next(curve.points()) == Point(50.0, 0.02, 0)
+
+
+def test_readings_that_tell_nothing_new_are_left_out_and_what_follows_is_measured_from_them() -> None:
+    """A point now and then tells that it lives; its work after a sleep is not spread over the sleep."""
+    curve = Curve(0.0)
+    for second in range(1, 20):
+        curve.take(1, float(second), 1.0, 1024, 0.0)
+    curve.take(1, 20.0, 1.5, 1024)
+    assert list(curve.points()) == [
+        Point(1.0, 1.0, 1024),
+        Point(1.0 + REST, 0.0, 1024),
+        Point(19.0, 0.0, 1024),
+        Point(20.0, 0.5, 1024),
+    ]

@@ -101,6 +101,7 @@ class LauncherClient(asyncio.Protocol):
 
     def __init__(self, paths: Paths, master: Sequence[str] = ()) -> None:
         self._paths = paths
+        self.notify_socket = paths.notify_socket
         self._master = master
         self._transport: asyncio.Transport | None = None
         self._connected = asyncio.Event()

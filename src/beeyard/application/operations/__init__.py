@@ -17,6 +17,7 @@ from beeyard.application.operations import (
     job_get,
     job_list,
     logs,
+    probe,
     ps,
     remove,
     restart,
@@ -33,7 +34,7 @@ from beeyard.application.operations import (
 OPERATIONS: dict[str, Operation] = {
     module.OPERATION.name: module.OPERATION
     for module in (
-        *(ps, info, show, why, logs, events, start, stop, restart, add, remove, apply, down),
+        *(ps, info, show, why, logs, events, start, stop, restart, probe, add, remove, apply, down),
         *(job_list, job_get, job_events, job_cancel),
         *(token_create, token_list, token_link, token_revoke),
         *(audit_log, audit_verify, audit_export),

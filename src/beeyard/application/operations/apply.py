@@ -33,7 +33,7 @@ class Apply(Request[Applied]):
 async def apply(master: "Master", request: Apply, call: Call) -> Applied:
     """Add, change and remove workers so that they are as a worker file says; what did not change is left alone."""
     caller = call.caller
-    plan = master.plan(request.specs, request.origin)
+    plan = master.plan(request.specs, request.origin, request.master)
     caller.require(OPERATION, plan.remove, whole=request.master is not None)
     if not request.dry_run:
         plan = await master.apply(request.specs, request.origin, caller.because, request.master)

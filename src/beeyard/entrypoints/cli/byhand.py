@@ -39,6 +39,12 @@ def _up(target: Target, file: str | None, detach: bool, dry_run: bool, reason: s
     return up(target.paths, file, detach=detach, dry_run=dry_run, as_json=as_json, reason=reason)
 
 
+def _reload(target: Target, file: str | None, dry_run: bool, reason: str, as_json: bool) -> int:
+    from beeyard.entrypoints.cli.reload import reload
+
+    return reload(target.paths, file, dry_run=dry_run, as_json=as_json, reason=reason)
+
+
 def _down(target: Target, as_json: bool, reason: str, **fields: Any) -> None:
     from beeyard.entrypoints.cli.asking import show_json
     from beeyard.entrypoints.cli.down import down, down_from_afar, ended
@@ -114,6 +120,25 @@ def _check(target: Target, file: str | None, as_json: bool) -> None:
 
     found = local.summary(local.load(file))
     show(json.dumps(found, indent=2) if as_json else render.checked(found))
+
+
+def _convert(target: Target, file: str | None, output: str | None, force: bool, as_json: bool) -> None:
+    import json
+
+    from beeyard.entrypoints import settings
+    from beeyard.entrypoints.cli import convert
+    from beeyard.entrypoints.cli.screen import show
+
+    file = file or settings.find(".")
+    text = convert.converted(file)
+    if output:
+        convert.write(file, text, output, force=force)
+    if as_json:
+        show(json.dumps({"file": file, "output": output, "text": text}, indent=2))
+    elif output:
+        show(f"{output}: written")
+    else:
+        show(text.removesuffix("\n"))
 
 
 def _command(
@@ -204,8 +229,44 @@ def _adding() -> click.Command:
     )
 
 
+def reload() -> click.Command:
+    """`reload`."""
+    return _command(
+        "reload",
+        _reload,
+        [
+            click.Argument(["file"], required=False, type=FILE),
+            click.Option(["--dry-run"], is_flag=True, help="Show what would change; exit code 10 if anything would."),
+        ],
+        "Read the file again that the running workers came from; change only what changed, and say what.\n\n"
+        "FILE says which one, where workers came from several. A file with a mistake changes nothing, and a file that "
+        "is gone removes nothing. Variables in it are those of this shell, as with `up`.",
+        "Read the worker file again; change only what changed",
+        changes=True,
+    )
+
+
 def config() -> click.Group:
-    """`config check`."""
+    """`config check` and `config convert`."""
     file = click.Argument(["file"], required=False, type=FILE)
-    check = _command("check", _check, [file], "Read a worker file and print every problem in it; exit code 2 if any.")
-    return Commands("config", commands={"check": check}, help="Look at worker files.")
+    check = _command(
+        "check",
+        _check,
+        [file],
+        "Read a worker file and print every problem in it, or its workers and the form it has; exit code 2 if there "
+        "are problems.",
+        "Print every problem in a worker file",
+    )
+    convert = _command(
+        "convert",
+        _convert,
+        [
+            file,
+            click.Option(["-o", "--output"], type=FILE, metavar="OUT", help="Write it there, beside FILE."),
+            click.Option(["--force"], is_flag=True, help="Overwrite OUT."),
+        ],
+        "Write a worker file in Beeyard's own form, whatever form it has: the same workers, comments kept.\n\n"
+        "Without OUT it is printed. The file for an environment (BEEYARD_ENVIRONMENT) is left out.",
+        "Write an older worker file in Beeyard's own form",
+    )
+    return Commands("config", commands={"check": check, "convert": convert}, help="Look at worker files.")

@@ -7,13 +7,29 @@ import click
 from beeyard.application.operation import Operation
 from beeyard.application.operations import OPERATIONS
 from beeyard.entrypoints.cli.asking import ask
-from beeyard.entrypoints.cli.byhand import by_hand, common, config
+from beeyard.entrypoints.cli.byhand import by_hand, common, config, reload
 from beeyard.entrypoints.cli.groups import Commands
 from beeyard.entrypoints.cli.parameters import parameters
 from beeyard.entrypoints.cli.target import Target
 
 FIRST = (
-    *("up", "down", "ps", "logs", "why", "show", "events", "start", "stop", "restart", "add", "remove", "info"),
+    *(
+        "up",
+        "reload",
+        "down",
+        "ps",
+        "logs",
+        "why",
+        "show",
+        "events",
+        "start",
+        "stop",
+        "restart",
+        "probe",
+        "add",
+        "remove",
+        "info",
+    ),
     *("job", "token", "audit", "config"),
 )
 """The order in --help; whatever else there is comes after these."""
@@ -50,7 +66,7 @@ def _commands() -> dict[str, click.Command]:
             groups.setdefault(noun, Commands(noun, help=GROUPS[noun])).add_command(command)
         else:
             by_name[noun] = command
-    by_name |= {**groups, "config": config()}
+    by_name |= {**groups, "reload": reload(), "config": config()}
     order = [*(name for name in FIRST if name in by_name), *(name for name in by_name if name not in FIRST)]
     return {name: by_name[name] for name in order}
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from beeyard.application.views import WorkerDetail
 from beeyard.domain.values import human_duration, human_memory
+from beeyard.entrypoints.cli.asked import standing
 from beeyard.entrypoints.cli.render import change, style_of
 from beeyard.entrypoints.cli.screen import BOLD, DIM, painted, printable
 
@@ -43,6 +44,7 @@ class Detail:
         runs = "; ".join(f"{key.replace('_', ' ')}: {_plain(value)}" for key, value in view.runs.items())
         rows += [("runs", runs)] if runs else []
         rows += [(name, address) for name, address in worker.endpoints.items()]
+        rows += [(role, standing(probe)) for role, probe in view.probes.items()]
         rows += [("waits for", view.waits_for)] if view.waits_for else []
         rows += [("needed by", ", ".join(view.needed_by))] if view.needed_by else []
         rows += [("not now", f"{operation}: {why}") for operation, why in view.refused.items()]

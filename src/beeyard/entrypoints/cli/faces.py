@@ -7,6 +7,7 @@ from typing import Any
 
 from beeyard.application.operations.down import DownView
 from beeyard.application.operations.info import InfoView
+from beeyard.application.operations.probe import ProbeAnswer
 from beeyard.application.operations.why import WhyView
 from beeyard.application.views import WorkerDetail, WorkerView
 from beeyard.domain.errors import Rejected
@@ -78,6 +79,21 @@ def check_down(target: Target, request: Any, views: Sequence[WorkerView]) -> Non
         raise Rejected("not_stopped", "not stopped in time: {workers}", workers=_named(late), hint=_why(target, late))
 
 
+def probed(target: Target, request: Any, answers: Sequence[ProbeAnswer]) -> None:
+    """A line a probe. Raises Rejected naming those that failed."""
+    from beeyard.entrypoints.cli.asked import answered
+
+    show("\n".join(answered(answer) for answer in answers))
+    check_probed(target, request, answers)
+
+
+def check_probed(target: Target, request: Any, answers: Sequence[ProbeAnswer]) -> None:
+    """Raises Rejected: `probe_failed`."""
+    if bad := [f"{answer.worker} ({answer.role})" for answer in answers if answer.ok is False]:
+        hint = target.command(f"show {request.worker}")
+        raise Rejected("probe_failed", "failed: {probes}", probes=", ".join(bad), hint=hint)
+
+
 def removed(target: Target, request: Any, names: Sequence[str]) -> None:
     """The names."""
     show("\n".join(f"removed {name}" for name in names))
@@ -122,6 +138,7 @@ FACES: dict[str, Face] = {
     "restart": asked_up,
     "stop": asked_down,
     "add": asked_up,
+    "probe": probed,
     "remove": removed,
     "show": shown,
     "job_list": ledger.jobs,
@@ -142,6 +159,7 @@ CHECKS: dict[str, Face] = {
     "start": check_up,
     "restart": check_up,
     "add": check_up,
+    "probe": check_probed,
     "stop": check_down,
     "down": check_ended,
     "audit_verify": ledger.check_verified,

@@ -18,14 +18,14 @@ from beeyard.application.operations.apply import Applied
 from beeyard.application.operations.down import Down, DownView
 from beeyard.application.operations.ps import Ps
 from beeyard.domain.errors import BeeyardError
-from beeyard.entrypoints.cli import render, serving
+from beeyard.entrypoints.cli import plans, serving
 from beeyard.entrypoints.cli.client import Client
 from beeyard.entrypoints.cli.down import ended
 from beeyard.entrypoints.cli.faces import check_ended
 from beeyard.entrypoints.cli.pages import Changes, Live, Page
 from beeyard.entrypoints.cli.screen import say, show
 from beeyard.entrypoints.cli.target import Target
-from beeyard.entrypoints.place import command, running
+from beeyard.entrypoints.place import command, running, went_down
 
 LOOK = 0.25
 """Seconds between two looks."""
@@ -37,13 +37,18 @@ TWICE = 2
 
 
 def follow(client: Client, applied: Applied, *, as_json: bool) -> int:
-    """Until someone goes down. Returns the exit code. Raises what keeps `down` from ending."""
+    """Until someone goes down. Returns the exit code.
+
+    Raises:
+        Rejected: `exit_on`, when a worker took everything down with it.
+        BeeyardError: what keeps `down` from ending.
+    """
     page: Page = Changes() if as_json or not sys.stdout.isatty() else Live()
     page.as_json = as_json
     if as_json:
         show(msgspec.json.encode(applied).decode())
     elif not applied.plan.empty:
-        say(render.plan(applied.plan))
+        say(plans.told(applied.plan))
     say(f"Ctrl-C ends the workers and the master; {command(client.paths, 'logs -f')} shows what workers write")
     with _Signals() as told, page:
         page.update(applied.workers)
@@ -106,6 +111,8 @@ class _Foreground:
                 return self._finish(self._stopping)
             begun = time.monotonic()
             if self._look() and self._stopping is None:
+                if (why := went_down(self._paths)) is not None:
+                    raise why
                 self._page.tell("everything is down: someone else asked for it")
                 return 0
             # With very many workers a look is work: a fifth of the time at most.

@@ -21,9 +21,9 @@ CLI = "cli"
 """The origin of what no file names."""
 
 
-def load(file: str | None) -> Settings:
+def load(file: str | None, environ: Mapping[str, str] = os.environ) -> Settings:
     """The worker file, or the one of this folder. Raises Invalid with all of its problems."""
-    return settings.load(file or settings.find("."), environ=os.environ, providers=_sections())
+    return settings.load(file or settings.find("."), environ=environ, providers=_sections())
 
 
 def specs_of_file(file: str, names: Sequence[str]) -> list[WorkerSpec]:
@@ -102,6 +102,7 @@ def summary(loaded: Settings) -> Mapping[str, Any]:
     """What `config check` has to say of a file without problems."""
     return {
         "file": loaded.path,
+        "forms": {str(Path(file).absolute()): form for file, form in loaded.forms.items()},
         "workers": [
             {
                 "id": spec.id,

@@ -42,7 +42,7 @@ def cli(ctx: click.Context, state_dir: str | None, url: str | None) -> None:
     """Keep workers running, and say why they died.
 
     Exit codes: 0 done, 2 input wrong, 3 no such worker, 4 not in this state, 5 something is down, 6 a worker or a
-    launch failed, 7 not to be trusted, 8 not allowed, 10 changes pending (up --dry-run), 70 a bug in Beeyard.
+    launch failed, 7 not to be trusted, 8 not allowed, 10 changes pending (--dry-run), 70 a bug in Beeyard.
     """
     if state_dir == "":
         raise click.BadParameter("an empty path", ctx, param_hint="--state-dir")

@@ -34,12 +34,13 @@ HELP = {
     "since": "Only what was written since then: 10m ago, or 2026-01-31T12:00.",
     "after": "Go on behind this one, the last of an earlier answer.",
     "role": "What it allows: to look, to start and stop as well, everything.",
+    "Probe.role": "This probe only.",
     "install": "It also allows to bring new programs onto the host.",
     "workers": "It is about this worker or group alone; may be said again.",
     "lasts": "How long it is good for.",
     "known": "What an earlier check printed; the journal has to go back to it still.",
 }
-"""What the fields mean, for --help."""
+"""What the fields mean, for --help; one with a request's name before it is of that request alone."""
 
 
 class Duration(click.ParamType[float]):
@@ -148,13 +149,18 @@ def parameters(request: type[Any], leave_out: Sequence[str] = ()) -> list[click.
     fields = msgspec.structs.fields(request)
     about = {field.name for field in fields if field.name in NAMED and field.required}
     return [
-        _parameter(field, hints[field.name], field.name in about or (field.name == "workers" and not about))
+        _parameter(
+            field,
+            hints[field.name],
+            field.name in about or (field.name == "workers" and not about),
+            HELP.get(f"{request.__name__}.{field.name}", HELP.get(field.name, "")),
+        )
         for field in fields
         if field.name not in leave_out
     ]
 
 
-def _parameter(field: Any, kind: Any, is_argument: bool) -> click.Parameter:
+def _parameter(field: Any, kind: Any, is_argument: bool, help: str) -> click.Parameter:
     name, required = field.name, field.required
     if is_argument and name == "workers":
         metavar = "WORKER..." if required else "[WORKER]..."
@@ -166,7 +172,7 @@ def _parameter(field: Any, kind: Any, is_argument: bool) -> click.Parameter:
         (kind,) = [part for part in get_args(kind) if part is not NoneType]
     flag = FLAGS.get(name, name.replace("_", "-"))
     spellings = [*([SHORT[name]] if name in SHORT else []), f"--{flag}", name]
-    common: dict[str, Any] = {"help": HELP.get(name, ""), "required": required, "metavar": METAVARS.get(name)}
+    common: dict[str, Any] = {"help": help, "required": required, "metavar": METAVARS.get(name)}
     if not required:
         common["default"] = field.default
     if kind is bool:

@@ -1,4 +1,4 @@
-"""Workers, plans, masters and errors as text for people. Each function returns the text and prints nothing."""
+"""Workers, masters and errors as text for people. Each function returns the text and prints nothing."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,6 @@ from typing import Any
 from beeyard.application.operations.info import InfoView
 from beeyard.application.views import WorkerView
 from beeyard.domain.errors import BeeyardError, Invalid
-from beeyard.domain.plan import Plan
 from beeyard.domain.values import human_duration
 from beeyard.entrypoints.cli.screen import BOLD, DIM, GREEN, RED, YELLOW, Cell, Column, painted, printable, table
 
@@ -74,22 +73,18 @@ def change(view: WorkerView) -> str:
     return f"{view.id}: {view.state}{why}"
 
 
-def plan(wish: Plan) -> str:
-    """What is added, changed and removed, one line a kind."""
-    kinds = {
-        "add": wish.add,
-        "restart": wish.restart,
-        "adjust": wish.adjust,
-        "remove": wish.remove,
-        "unchanged": wish.keep,
-    }
-    return "\n".join(f"{kind + ':':<11}{', '.join(names)}" for kind, names in kinds.items() if names)
+_FORMS = {
+    "beeyard": "Beeyard's own form",
+    "older": "older form (unit/control); `beeyard config convert` writes Beeyard's own",
+    "both": "both forms: Beeyard's own and the older one (unit/control); `beeyard config convert` writes the first",
+}
 
 
 def checked(found: Mapping[str, Any]) -> str:
     """What a worker file without problems holds."""
     count = len(found["workers"])
     lines = [f"{found['file']}: ok, {count} worker{'' if count == 1 else 's'}"]
+    lines += [f"{file}: {_FORMS[form]}" for file, form in found["forms"].items()]
     wide = max((len(worker["id"]) for worker in found["workers"]), default=0)
     for worker in found["workers"]:
         words = [worker["provider"], *([] if worker["enabled"] else ["not enabled"]), *worker["endpoints"].values()]

@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Set
 
 import msgspec
 
@@ -14,13 +14,13 @@ from beeyard.application.operations.ps import Ps
 from beeyard.application.views import WorkerView
 from beeyard.domain.errors import BeeyardError
 from beeyard.domain.plan import Plan
-from beeyard.domain.spec import WorkerSpec
-from beeyard.entrypoints.cli import address, faces, local, render, serving
+from beeyard.entrypoints.cli import address, faces, local, plans, render, serving
 from beeyard.entrypoints.cli.client import Client
 from beeyard.entrypoints.cli.down import down
-from beeyard.entrypoints.cli.screen import say, show
+from beeyard.entrypoints.cli.screen import colours, say, show, width
 from beeyard.entrypoints.cli.target import Target
-from beeyard.entrypoints.place import command, running
+from beeyard.entrypoints.place import command, running, went_down
+from beeyard.entrypoints.settings import Settings
 from beeyard.launcher.paths import Paths
 
 REST = 30.0
@@ -32,13 +32,12 @@ PENDING = 10
 def up(paths: Paths, file: str | None, *, detach: bool, dry_run: bool, as_json: bool, reason: str = "") -> int:
     """Returns the exit code. Raises Invalid before anything was started, Rejected when a worker could not start."""
     loaded = local.load(file)
-    specs, origin = loaded.workers, loaded.path
     if dry_run:
-        return _rehearse(paths, specs, origin, as_json)
+        return rehearse(Client(paths) if running(paths) else None, loaded, as_json=as_json)
     started = serving.ensure(paths)
     client = Client(paths, reason=reason)
     try:
-        applied: Applied = client.ask(Apply(specs, origin, loaded.master))
+        applied: Applied = client.ask(Apply(loaded.workers, loaded.path, loaded.master))
     except BaseException as error:
         if started:
             with contextlib.suppress(BeeyardError):
@@ -53,14 +52,23 @@ def up(paths: Paths, file: str | None, *, detach: bool, dry_run: bool, as_json: 
         from beeyard.entrypoints.cli import foreground
 
         return foreground.follow(client, applied, as_json=as_json)
-    views = _at_rest(client, [spec.id for spec in specs])
+    if not as_json:
+        tell(applied.plan)
+    return conclude(client, applied, loaded, as_json=as_json, started=started)
+
+
+def conclude(client: Client, applied: Applied, loaded: Settings, *, as_json: bool, started: bool = False) -> int:
+    """Wait until what was applied has come to rest, and show it. Raises Rejected when a worker could not start."""
+    paths = client.paths
+    mine = {spec.id for spec in loaded.workers}
+    views = _at_rest(client, mine)
     if as_json:
         show(_pretty(Applied(applied.plan, views)))
     else:
-        tell(applied.plan, views)
+        if views:
+            show(render.workers(views, width(sys.stdout), colour=colours(sys.stdout)))
         if not started:
             say(f"the master was running already; {command(paths, 'logs -f')} shows what workers write")
-    mine = {spec.id for spec in specs}
     if dead := [view for view in views if view.id in mine and faces.failed(view)]:
         raise faces.not_started(Target(paths), dead)
     if late := [view.id for view in views if view.id in mine and not rests(view)]:
@@ -68,36 +76,36 @@ def up(paths: Paths, file: str | None, *, detach: bool, dry_run: bool, as_json: 
     return 0
 
 
-def tell(plan: Plan, views: Sequence[WorkerView]) -> None:
-    """What was changed, all workers, and where they are reached."""
-    from beeyard.entrypoints.cli.screen import colours, width
-
-    say("nothing to change" if plan.empty else render.plan(plan))
-    if views:
-        show(render.workers(views, width(sys.stdout), colour=colours(sys.stdout)))
+def tell(plan: Plan) -> None:
+    """What was changed."""
+    say("nothing to change" if plan.empty else plans.told(plan))
 
 
-def _rehearse(paths: Paths, specs: list[WorkerSpec], origin: str, as_json: bool) -> int:
-    client = Client(paths)
-    if running(paths):
-        plan = client.ask(Apply(specs, origin, dry_run=True)).plan
+def rehearse(client: Client | None, loaded: Settings, *, as_json: bool) -> int:
+    """Show what would change; with no master to ask, all is new. Returns the exit code."""
+    if client is not None:
+        plan = client.ask(Apply(loaded.workers, loaded.path, loaded.master, dry_run=True)).plan
     else:
-        plan = Plan(add=tuple(spec.id for spec in specs))
+        from beeyard.domain.planning import diff
+
+        plan = diff(loaded.workers, (), loaded.path)
     if as_json:
         show(_pretty(plan))
     else:
-        show(render.plan(plan) or "no workers")
+        show(plans.told(plan) or "no workers")
         say("nothing to do" if plan.empty else "nothing was changed: this was a dry run")
     return 0 if plan.empty else PENDING
 
 
-def _at_rest(client: Client, names: Sequence[str]) -> list[WorkerView]:
+def _at_rest(client: Client, mine: Set[str]) -> list[WorkerView]:
     """All workers, once those named are where they were asked to be, or can't get there, or time is over."""
-    mine = set(names)
     deadline = time.monotonic() + REST
     pause = 0.02
     while True:
-        views: list[WorkerView] = client.ask(Ps())
+        try:
+            views: list[WorkerView] = client.ask(Ps())
+        except BeeyardError as error:
+            raise went_down(client.paths) or error from None
         moving = [view for view in views if view.id in mine and not rests(view)]
         # One that waits for another that failed has nowhere to go either.
         blocked = all(view.state == "preparing" and view.note for view in moving) and any(map(faces.failed, views))

@@ -146,7 +146,7 @@ class Why:
     # --- how it died ------------------------------------------------------------------------------------------------
 
     def _death(self, death: Death, most: int) -> str:
-        rows = [Row("cause", self._cause(death), "" if death.cause.kind == "operator" else RED)]
+        rows = [Row("cause", self._cause(death), "" if death.cause.kind in {"operator", "dependency"} else RED)]
         if death.cause.kind not in {"exit", "signal", "oom", "unknown", "launch", "host"}:
             rows.append(Row("ended by", describe(death.exit)))
         if death.cause.kind != "launch":
@@ -222,6 +222,8 @@ def cause(death: Death) -> str:
             text = f"ended by Beeyard: {detail}"
         case "operator":
             text = "stopped because someone asked"
+        case "dependency":
+            text = f"restarted with what it needs: {detail}"
         case "respec":
             text = "stopped because its spec changed"
         case "oom" | "host" | "unknown":

@@ -1,7 +1,8 @@
 """The worker file as typed settings. Every error carries file, line and the path of the field, and all come at once.
 
-Text becomes a tree (`yaml_tree`, `toml_tree`), the tree becomes the file's blocks (`shape`, by `decode`), and these
-become the domain's values (`workers` and what it calls). What a section of a provider holds, its provider knows.
+Text becomes a tree (`yaml_tree`, `toml_tree`), a tree of an older file one in our form (`older`), the tree becomes the
+file's blocks (`shape`, by `decode`), and these become the domain's values (`workers` and what it calls). What a section
+of a provider holds, its provider knows.
 """
 
 import socket
@@ -16,23 +17,25 @@ from beeyard.domain.values import Duration
 from beeyard.entrypoints.settings.decode import struct
 from beeyard.entrypoints.settings.files import find, lay_over, overlay, read
 from beeyard.entrypoints.settings.network import listen
+from beeyard.entrypoints.settings.older import Form, translate
 from beeyard.entrypoints.settings.secrets import secrets
 from beeyard.entrypoints.settings.shape import File, Master
 from beeyard.entrypoints.settings.tree import Mapping, Node, Report, Scalar, empty, found, merge
 from beeyard.entrypoints.settings.words import FAILED, Context, duration
 from beeyard.entrypoints.settings.workers import Providers, workers
 
-__all__ = ["Settings", "find", "load"]
+__all__ = ["Settings", "find", "load", "tree_of"]
 
 
 class Settings(Struct, frozen=True):
-    """What a worker file says. `path` is where it stands, absolute."""
+    """What a worker file says. `path` is where it stands, absolute; `forms` has each file read, the overlay too."""
 
     name: str
     master: MasterSpec
     shutdown_timeout: Duration
     workers: list[WorkerSpec]
     path: str
+    forms: dict[str, Form]
 
 
 def load(path: str, *, environ: Environ[str, str], providers: Providers) -> Settings:
@@ -46,23 +49,45 @@ def load(path: str, *, environ: Environ[str, str], providers: Providers) -> Sett
         Invalid: `config_invalid`, with every problem found, in the order of the lines.
     """
     report = Report()
+    context = _context(path, environ, report)
     root = read(path, environ, report)
     over = overlay(path, environ, report)
+    forms: dict[str, Form] = {}
+    if root:
+        root, forms[path] = translate(root, context)
     if root and over:
+        over, forms[over.file] = translate(over, context)
         root = lay_over(root, over, report)
-    settings = _settings(root, path, environ, providers, report) if root else None
+    settings = _settings(root, path, providers, forms, context) if root else None
     if settings is None or report.problems:
         raise _invalid(path, report)
     return settings
 
 
-def _settings(
-    root: Node, path: str, environ: Environ[str, str], providers: Providers, report: Report
-) -> Settings | None:
+def tree_of(path: str, *, environ: Environ[str, str]) -> Node:
+    """One file in our form, whatever form it has, before anything but its older blocks is looked at.
+
+    Raises:
+        NotFound: `config_missing`, there is no such file.
+        Invalid: `config_invalid`, with the problems of its syntax and its older blocks.
+    """
+    report = Report()
+    root = read(path, environ, report)
+    if root:
+        root, _ = translate(root, _context(path, environ, report))
+    if root is None or report.problems:
+        raise _invalid(path, report)
+    return root
+
+
+def _context(path: str, environ: Environ[str, str], report: Report) -> Context:
+    return Context(report, str(Path(path).absolute().parent), environ.get("PATH", "/usr/bin:/bin"))
+
+
+def _settings(root: Node, path: str, providers: Providers, forms: dict[str, Form], context: Context) -> Settings | None:
     place = Path(path).absolute()
-    context = Context(report, str(place.parent), environ.get("PATH", "/usr/bin:/bin"))
     if empty(root) or not getattr(root, "entries", True):
-        report.add(Scalar(path, 1, "file", ""), "nothing", "`workers:` and a list of workers")
+        context.report.add(Scalar(path, 1, "file", ""), "nothing", "`workers:` and a list of workers")
         return None
     root.path = root.path if isinstance(root, Mapping) else "file"
     file = struct(root, File, context)
@@ -72,7 +97,7 @@ def _settings(
     if older := file.older_defaults.process_defaults:
         defaults = merge(older, defaults) if defaults else older
     if file.workers is None:
-        report.missing(root, "workers", "a list of workers")
+        context.report.missing(root, "workers", "a list of workers")
         return None
     sources = secrets(file.secrets, context)
     context = structs.replace(context, secrets=frozenset(sources))
@@ -82,6 +107,7 @@ def _settings(
         shutdown_timeout=_shutdown_timeout(file.master, context),
         workers=workers(file.workers, defaults, providers, str(place), context),
         path=str(place),
+        forms=forms,
     )
 
 

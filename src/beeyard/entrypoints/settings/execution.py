@@ -13,9 +13,6 @@ from beeyard.entrypoints.settings.shape import Stop, StopInSteps
 from beeyard.entrypoints.settings.tree import Mapping, Node, Report, Sequence, empty, found
 from beeyard.entrypoints.settings.words import FAILED, WORDS, Context, duration
 
-SECTIONS = {"process": "execution"}
-"""Provider -> the key of its section; the provider's own name otherwise."""
-
 _STOPPING = ("stop", "graceful_timeout", "wait_delay")
 
 

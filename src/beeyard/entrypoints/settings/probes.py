@@ -3,9 +3,10 @@
 import re
 import shlex
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
-from beeyard.domain.spec import Endpoint, ProbeMeans, ProbeRole, ProbeSpec
+from beeyard.domain.spec import LINE_STAYS, Endpoint, ProbeMeans, ProbeRole, ProbeSpec
 from beeyard.domain.values import Duration
 from beeyard.entrypoints.settings import tree
 from beeyard.entrypoints.settings.decode import nearest, struct
@@ -13,7 +14,12 @@ from beeyard.entrypoints.settings.shape import Probe, RunOptions, ShortCheck, Ty
 from beeyard.entrypoints.settings.tree import Node, Sequence, empty
 from beeyard.entrypoints.settings.words import FAILED, Context, text
 
-_MEANS: tuple[ProbeMeans, ...] = ("http", "tcp", "exec", "process")
+_MEANS: tuple[ProbeMeans, ...] = ("http", "tcp", "grpc", "exec", "log", "notify", "process")
+_ALSO: Mapping[ProbeMeans, tuple[str, ...]] = {
+    "http": ("endpoint", "method", "headers"),
+    "grpc": ("service",),
+    "log": ("stream",),
+}
 _URL = re.compile(r"https?://[^\s/]+.*")
 _ADDRESS = re.compile(r"(?:(?:\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):)?([0-9]{1,5})")
 
@@ -26,7 +32,7 @@ def probes(
     written = node.entries.get("probes")
     for role, shape in worker.probes.items():
         assert isinstance(written, tree.Mapping)
-        if probe := _probe(written.entries[role], shape, endpoints, context):
+        if probe := _probe(role, written.entries[role], shape, endpoints, context):
             made[role] = probe
     check = worker.health_check
     if check and (probe := _health_check(check, endpoints, context)):
@@ -38,11 +44,15 @@ def probes(
     return made
 
 
-def _probe(node: Node, shape: Probe, endpoints: Mapping[str, Endpoint], context: Context) -> ProbeSpec | None:
+def _probe(
+    role: ProbeRole, node: Node, shape: Probe, endpoints: Mapping[str, Endpoint], context: Context
+) -> ProbeSpec | None:
     assert isinstance(node, tree.Mapping)
     given = [means for means in _MEANS if not empty(node.entries.get(means))]
     if len(given) != 1:
-        context.report.add(node, " and ".join(given) or "no way to probe", "one of http, tcp, exec or process")
+        *most, last = _MEANS
+        expected = f"one of {', '.join(most)} or {last}"
+        context.report.add(node, " and ".join(given) or "no way to probe", expected)
         return None
     means = given[0]
     place = node.entries[means]
@@ -55,13 +65,16 @@ def _probe(node: Node, shape: Probe, endpoints: Mapping[str, Endpoint], context:
         target, endpoint = _http(place, shape.http, endpoint, endpoints, context)
     elif means == "tcp" and shape.tcp is not None:
         target, endpoint = _tcp(place, shape.tcp, endpoints, context)
+    elif means == "grpc" and shape.grpc is not None:
+        target, endpoint = _grpc(place, shape.grpc, endpoints, context)
     elif means == "exec":
         command = _command(place, context)
-    elif shape.process is False:
+    elif means == "log" and shape.log is not None:
+        target = _pattern(place, shape.log, role, context)
+    elif False in (shape.process, shape.notify):
         context.report.wrong(place, "true, or no such key")
-    unused = {"http": (), "tcp": ("endpoint", "method", "headers")}.get(means, ("endpoint", "method", "headers"))
-    for key in unused:
-        if key in node.entries:
+    for key in ("endpoint", "method", "headers", "service", "stream"):
+        if key in node.entries and key not in _ALSO.get(means, ()):
             context.report.add(node.entries[key], f"`{key}`", f"no such key: a probe by {means} has none")
     return ProbeSpec(
         means=means,
@@ -69,6 +82,8 @@ def _probe(node: Node, shape: Probe, endpoints: Mapping[str, Endpoint], context:
         command=command,
         method=shape.method,
         headers=shape.headers,
+        service=shape.service,
+        stream=shape.stream or "",
         endpoint=endpoint,
         period=shape.period,
         timeout=shape.timeout,
@@ -108,6 +123,25 @@ def _tcp(node: Node, target: str, endpoints: Mapping[str, Endpoint], context: Co
     return target, ""
 
 
+def _grpc(node: Node, target: str, endpoints: Mapping[str, Endpoint], context: Context) -> tuple[str, str]:
+    """As tcp, where this Beeyard can speak gRPC."""
+    if find_spec("grpc_health") is None:
+        context.report.add(node, "no gRPC in this installation", "another probe", "pip install 'beeyard[grpc]'")
+    return _tcp(node, target, endpoints, context)
+
+
+def _pattern(node: Node, target: str, role: ProbeRole, context: Context) -> str:
+    """A regular expression, which a line of this attempt's output has to contain."""
+    if role == "liveness":
+        context.report.add(node, "`log`", "startup or readiness", LINE_STAYS)
+        return target
+    try:
+        re.compile(target)
+    except (re.error, OverflowError, RecursionError) as error:
+        context.report.wrong(node, "a regular expression", str(error))
+    return target
+
+
 def _command(node: Node, context: Context) -> tuple[str, ...]:
     """A list, or one text that is split as a shell would."""
     if isinstance(node, Sequence):
@@ -143,9 +177,6 @@ def _health_check(node: Node, endpoints: Mapping[str, Endpoint], context: Contex
     typed = struct(node, TypedCheck, context)
     if typed is None or not typed.run_options.enabled:
         return None
-    if typed.type == "grpc":
-        context.report.later(node.entries["type"], "grpc probes")
-        return None
     if typed.type == "process":
         return _timed(typed.run_options, means="process")
     block = node.entries.get(typed.type)
@@ -157,6 +188,9 @@ def _health_check(node: Node, endpoints: Mapping[str, Endpoint], context: Contex
         )
     if typed.type == "tcp" and typed.tcp:
         return _timed(typed.run_options, means="tcp", target=f"{typed.tcp.address}:{typed.tcp.port}")
+    if typed.type == "grpc" and typed.grpc and isinstance(block, tree.Mapping):
+        target, _ = _grpc(block.entries["address"], typed.grpc.address, {}, context)
+        return _timed(typed.run_options, means="grpc", target=target, service=typed.grpc.service)
     if typed.type == "exec" and typed.exec:
         return _timed(typed.run_options, means="exec", command=(typed.exec.command, *typed.exec.args))
     if block is None:

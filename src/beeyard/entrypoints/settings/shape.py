@@ -26,6 +26,9 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from
 Times = Annotated[float, Meta(gt=0, le=1000, description="a number above 0, at most 1000")]
 Growth = Annotated[float, Meta(ge=1, le=1000, description="a number from 1 to 1000")]
 
+Size = Annotated[Memory, Meta(ge=4096, description="a size of at least 4KB")]
+Files = Annotated[int, Meta(ge=0, le=10_000, description="a whole number from 0 to 10000")]
+
 
 class Tls(Struct):
     """`tls:` of the master."""
@@ -84,7 +87,12 @@ class Probe(Struct):
 
     http: str | None = None
     tcp: str | None = None
+    grpc: str | None = None
+    service: str = _PROBE.service
+    log: str | None = None
+    stream: Literal["stdout", "stderr"] | None = None
     exec: Node | None = None
+    notify: bool | None = None
     process: bool | None = None
     endpoint: str = ""
     method: str = _PROBE.method
@@ -127,6 +135,13 @@ class TcpCheck(Struct):
     port: Annotated[int, Meta(ge=1, le=65535, description="a port from 1 to 65535")]
 
 
+class GrpcCheck(Struct):
+    """`grpc:` of a typed health check."""
+
+    address: str
+    service: str = ""
+
+
 class ExecCheck(Struct):
     """`exec:` of a typed health check."""
 
@@ -140,6 +155,7 @@ class TypedCheck(Struct):
     type: Literal["http", "tcp", "exec", "process", "grpc"]
     http: HttpCheck | None = None
     tcp: TcpCheck | None = None
+    grpc: GrpcCheck | None = None
     exec: ExecCheck | None = None
     run_options: RunOptions = field(default_factory=RunOptions)
 
@@ -176,6 +192,8 @@ class ContextAwareRestart(Struct):
     worker_profile_multipliers: dict[str, Times] | None = None
     process_profile_multipliers: dict[str, Times] | None = None
     startup_grace_period: Duration = Duration(0.0)
+    sustained_violation_time: Duration = Duration(0.0)
+    spike_tolerance_time: Duration = Duration(0.0)
 
 
 class Stop(Struct):
@@ -195,8 +213,8 @@ class StopInSteps(Struct):
 class Logs(Struct):
     """`logs:`."""
 
-    max_size: Annotated[Memory, Meta(ge=4096, description="a size of at least 4KB")] = _LOGS.max_size
-    max_files: Annotated[int, Meta(ge=0, le=10_000, description="a whole number from 0 to 10000")] = _LOGS.max_files
+    max_size: Size = _LOGS.max_size
+    max_files: Files = _LOGS.max_files
 
 
 class Worker(Struct):
@@ -209,13 +227,14 @@ class Worker(Struct):
     enabled: bool = True
     instances: Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000")] | None = None
     depends_on: Node | None = None
-    exit_on: Node | None = None
+    exit_on: Literal["never", "failure"] = "never"
     endpoints: dict[Name, Endpoint] = field(default_factory=dict)
     probes: dict[ProbeRole, Probe] = field(default_factory=dict)
     health_check: Node | None = None
     restart_policy: Node | None = None
     context_aware_restart: Node | None = None
     profile_type: Literal["batch", "web", "database", "worker", "scheduler", "default"] | None = None
+    limits: Node | None = None
     logs: Logs = field(default_factory=Logs)
     schedule: Node | None = None
 
@@ -223,31 +242,20 @@ class Worker(Struct):
 LATER: Mapping[type, Mapping[str, str]] = {
     File: {
         "package_manager": "packages",
-        "log_collection": "log collection",
     },
     Global: {"module_defaults": "modules"},
-    Master: {"log_level": "the master's log level"},
     Worker: {
         "package": "packages",
-        "module": "the provider `module`",
+        **dict.fromkeys(("module", "module_type", "module_name", "config"), "the provider `module`"),
         "docker": "the provider `docker`",
         "kubernetes": "the provider `kubernetes`",
-        "limits": "resource limits",
         "resources": "resource limits",
         "rollout": "rollouts",
         "log_collection": "log collection",
         "unit": "the `unit` block of older files",
     },
     Probe: {
-        "grpc": "grpc probes",
         "module": "module probes",
-        "notify": "notify probes",
-        "log": "log probes",
-    },
-    TypedCheck: {"grpc": "grpc probes"},
-    ContextAwareRestart: {
-        "sustained_violation_time": "resource limits",
-        "spike_tolerance_time": "resource limits",
     },
     Logs: {
         "max_age": "log files that expire",

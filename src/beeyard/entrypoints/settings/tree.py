@@ -5,6 +5,7 @@ Knows nothing of what the keys mean, nor of YAML or TOML: their readers build th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct, structs
@@ -28,11 +29,15 @@ class Node(Struct):
 
 
 class Scalar(Node):
-    """A single value, its `text` as written; `secret` is the same as specs write it, if it refers to secrets."""
+    """A single value, its `text` as written; `secret` is the same as specs write it, if it refers to secrets.
+
+    `written` is the text before its variables were replaced, if it has any.
+    """
 
     text: str
     kind: Kind = "text"
     secret: str = ""
+    written: str = ""
 
 
 class Sequence(Node):
@@ -94,6 +99,12 @@ def below(path: str, key: str) -> str:
 def empty(node: Node | None) -> bool:
     """Whether nothing was written: no key, or a key without value."""
     return node is None or (isinstance(node, Scalar) and node.kind == "null")
+
+
+def changed(scalar: Scalar, change: Callable[[str], str]) -> Scalar:
+    """The same value in other words, with and without its variables."""
+    text, secret, written = (change(text) if text else "" for text in (scalar.text, scalar.secret, scalar.written))
+    return structs.replace(scalar, text=text, secret=secret, written=written, kind="text")
 
 
 def merge(base: Node | None, over: Node) -> Node:

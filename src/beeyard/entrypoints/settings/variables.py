@@ -18,7 +18,7 @@ def replace(scalar: Scalar, environ: Mapping[str, str], report: Report) -> Scala
     """The scalar with its variables replaced; a reference that can't be replaced is reported and stays."""
     if "${" not in scalar.text:
         return scalar
-    written = scalar.text
+    written = scalar.written = scalar.text
     scalar.text = ""
     plain, upto = "", 0
     for match in _REFERENCE.finditer(written):

@@ -5,12 +5,14 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from beeyard.domain.spec import Condition, Endpoint, LogSpec, WorkerSpec
+from beeyard.domain.differences import SECTIONS
+from beeyard.domain.spec import Endpoint, LogSpec, WorkerSpec
 from beeyard.domain.values import WorkerId
 from beeyard.entrypoints.settings import tree
 from beeyard.entrypoints.settings.decode import nearest, struct
-from beeyard.entrypoints.settings.depends import depends_on, resolve
-from beeyard.entrypoints.settings.execution import SECTIONS, section, stop
+from beeyard.entrypoints.settings.depends import Needs, depends_on, resolve
+from beeyard.entrypoints.settings.execution import section, stop
+from beeyard.entrypoints.settings.limits import limits
 from beeyard.entrypoints.settings.probes import probes
 from beeyard.entrypoints.settings.restarts import restart_policy
 from beeyard.entrypoints.settings.shape import LATER_VALUES, Worker
@@ -21,7 +23,6 @@ Providers = Mapping[str, type[Struct]]
 
 _KINDS = ("managed", "integrated", "unmanaged")
 _kind = choice(_KINDS)
-_exit_on = choice(("never", "failure"))
 
 
 def workers(node: Node, defaults: Node | None, providers: Providers, origin: str, context: Context) -> list[WorkerSpec]:
@@ -30,7 +31,7 @@ def workers(node: Node, defaults: Node | None, providers: Providers, origin: str
         context.report.wrong(node, "a list of workers")
         return []
     specs: dict[str, list[WorkerSpec]] = {}
-    needs: dict[str, Mapping[str, tuple[Condition, Node]]] = {}
+    needs: dict[str, Needs] = {}
     lines: dict[str, int] = {}
     for item in node.items:
         whole = merge(defaults, item)
@@ -70,6 +71,7 @@ def _spec(node: tree.Mapping, worker: Worker, providers: Providers, origin: str,
     """The worker, still without id and dependencies."""
     provider, kind = _provider(worker, providers, context)
     _only_never(worker, context)
+    limits(worker.limits, context)
     endpoints = {
         name: Endpoint(shape.protocol, shape.port, shape.host, shape.path) for name, shape in worker.endpoints.items()
     }
@@ -79,6 +81,8 @@ def _spec(node: tree.Mapping, worker: Worker, providers: Providers, origin: str,
     steps = WorkerSpec(WorkerId(""), "", {}).stop
     for name, key in ((name, SECTIONS.get(name, name)) for name in providers):
         written = node.entries.get(key)
+        if name == provider and kind in LATER_VALUES:
+            break
         if name == provider and (written is None or empty(written)):
             context.report.missing(node, key, f"what the provider {name} runs")
         elif name == provider and written:
@@ -91,6 +95,7 @@ def _spec(node: tree.Mapping, worker: Worker, providers: Providers, origin: str,
         provider=provider,
         run=run,
         enabled=worker.enabled,
+        exit_on=worker.exit_on,
         endpoints=endpoints,
         probes=probes(node, worker, endpoints, context),
         restart=restart_policy(worker, context),
@@ -136,8 +141,6 @@ def _choose(chosen: dict[str, tuple[str, Node]], what: str, word: str, node: Nod
 
 def _only_never(worker: Worker, context: Context) -> None:
     """Words of the format that this version can take only at rest."""
-    if worker.exit_on and _exit_on(worker.exit_on, context) == "failure":
-        context.report.later(worker.exit_on, "`exit_on: failure`")
     if worker.schedule and not (isinstance(worker.schedule, Scalar) and worker.schedule.text == ""):
         context.report.later(worker.schedule, "schedules")
 

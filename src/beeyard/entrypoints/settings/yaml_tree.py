@@ -161,4 +161,9 @@ class _Reader:
 def _kind(event: Any) -> Kind:
     if event.style not in (None, "") or event.tag or (event.value and event.value[0] not in _FIRST):
         return "text"
-    return next((kind for kind, pattern in _PLAIN if pattern.fullmatch(event.value)), "text")
+    return plain_kind(event.value)
+
+
+def plain_kind(text: str) -> Kind:
+    """What a scalar without quotes is."""
+    return next((kind for kind, pattern in _PLAIN if pattern.fullmatch(text)), "text")

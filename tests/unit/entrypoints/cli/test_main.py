@@ -199,7 +199,7 @@ def test_config_check_sums_up(run: Run, tmp_path: Path) -> None:
     file.write_text(FILE + "    endpoints: {http: {protocol: http, port: auto}}\n")
     assert run("config", "check", str(file)) == (
         0,
-        f"{file}: ok, 1 worker\n  web  process  http://127.0.0.1:auto\n",
+        f"{file}: ok, 1 worker\n{file}: Beeyard's own form\n  web  process  http://127.0.0.1:auto\n",
         "",
     )
 

@@ -8,7 +8,6 @@ import pytest
 from beeyard.application.operations.info import InfoView
 from beeyard.application.views import WorkerView
 from beeyard.domain.errors import Invalid, NotFound, Problem
-from beeyard.domain.plan import Plan
 from beeyard.entrypoints.cli import render
 from beeyard.entrypoints.cli.screen import printable
 
@@ -89,12 +88,6 @@ def test_a_change_is_one_line(worker: Make) -> None:
         "db: running, not ready yet (pid 4711): not ready: refused",
         "job: backoff: exit code 3; restart in 4s (3 of 5 within 5m)",
     ]
-
-
-def test_a_plan_is_one_line_a_kind() -> None:
-    """Kinds without workers are left out."""
-    plan = Plan(add=("a", "b"), restart=("c",), keep=("d",))
-    assert render.plan(plan) == "add:       a, b\nrestart:   c\nunchanged: d"
 
 
 def test_addresses_are_of_ready_workers(worker: Make) -> None:

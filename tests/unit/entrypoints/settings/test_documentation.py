@@ -16,7 +16,7 @@ DOCS = Path(__file__).parents[4] / "docs" / "worker-file.yaml"
 def test_the_documented_file_loads() -> None:
     """As it stands, next to its env file."""
     loaded = settings.load(str(DOCS), environ={"PATH": "/usr/bin:/bin"}, providers={"process": ProcessSection})
-    assert [spec.id for spec in loaded.workers] == ["db", "web.1", "web.2", "older"]
+    assert [spec.id for spec in loaded.workers] == ["db", "web.1", "web.2", "speaking", "older"]
     web = loaded.workers[1]
     assert web.depends_on == {"db": "ready"}
     assert web.run["env_file"] == [str(DOCS.with_suffix(".env"))]

@@ -46,8 +46,7 @@ from tests.unit.entrypoints.settings.conftest import Errors, One
         ("endpoints: {a: {port: 65536}}", "workers[0].endpoints.a.port: found 65536, expected a port from 0 to 65535, "
          "or `auto`"),
         ("endpoints: {a: }", "workers[0].endpoints.a: found nothing, expected a mapping"),
-        ("exit_on: failure", "workers[0].exit_on: found 'failure', not supported by this version yet, expected another "
-         "value (needs `exit_on: failure`: remove it)"),
+        ("exit_on: failur", "workers[0].exit_on: found 'failur', expected never or failure (did you mean 'failure'?)"),
         ("schedule: '* * * * *'", "workers[0].schedule: found '* * * * *', not supported by this version yet, expected "
          "another value (needs schedules: remove it)"),
         ("package: caddy:>=2.11,<3", "workers[0].package: found 'package', not supported by this version yet, "
@@ -80,9 +79,8 @@ def test_all_problems_come_at_once_in_the_order_of_the_lines(errors: Errors) -> 
         "${X:-default})",
         "beeyard.yaml:4: workers[0].enabled: found '${X}', expected true or false",
         "beeyard.yaml:5: workers[1].id: found nothing, expected a name: 1 to 64 letters, digits, '_' or '-'",
+        "beeyard.yaml:6: master.log_level: found 1, expected debug, info, warn or error",
         "beeyard.yaml:6: master.nam: found 'nam', expected a known key (did you mean 'name'?)",
-        "beeyard.yaml:6: master.log_level: found 'log_level', not supported by this version yet, expected no such "
-        "key (needs the master's log level: remove it)",
         "beeyard.yaml:7: fleet: found 'fleet', expected a known key (known: defaults, global, master, secrets, "
         "workers)",
     ]

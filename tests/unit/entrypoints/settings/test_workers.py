@@ -2,9 +2,10 @@
 
 import socket
 
+import msgspec
 import pytest
 
-from beeyard.domain.spec import Endpoint, LogSpec, MasterSpec
+from beeyard.domain.spec import Endpoint, LogSpec, MasterSpec, Need, WorkerSpec
 from beeyard.domain.values import Memory
 from tests.unit.entrypoints.settings.conftest import SHELL, Errors, Load, One
 
@@ -91,6 +92,43 @@ def test_all_spellings_of_a_managed_process_are_one(one: One, key: str) -> None:
 def test_what_a_worker_can_not_be(wrong: Errors, keys: str, error: str) -> None:
     """Each with the nearest right word."""
     assert wrong(keys) == [f"beeyard.yaml:4: {error}"]
+
+
+def test_a_need_is_a_condition_or_says_more(load: Load) -> None:
+    """A mapping that asks for no restart is the condition alone, as older versions read it."""
+    forms = {
+        "[db]": "ready",
+        "{db: started}": "started",
+        "{db: {condition: completed}}": "completed",
+        "{db: {condition: healthy, restart: false}}": "healthy",
+        "{db: {restart: true}}": Need("ready", restart=True),
+        "{db: {condition: started, restart: true}}": Need("started", restart=True),
+    }
+    for written, need in forms.items():
+        (web, _) = load("workers:\n" + worker("web", f"depends_on: {written}") + worker("db")).workers
+        assert web.depends_on == {"db": need}
+        assert msgspec.json.decode(msgspec.json.encode(web), type=WorkerSpec) == web
+
+
+@pytest.mark.parametrize(
+    ("need", "error"),
+    [
+        ("{condition: redy}", "condition: found 'redy', expected started, ready, healthy or completed (did you mean "
+         "'ready'?)"),
+        ("{restarts: true}", "restarts: found 'restarts', expected a known key (did you mean 'restart'?)"),
+        ("{restart: maybe}", "restart: found 'maybe', expected true or false"),
+    ],
+)  # fmt: skip
+def test_what_a_need_can_not_say(errors: Errors, need: str, error: str) -> None:
+    """Told at the key inside the mapping."""
+    text = "workers:\n" + worker("db") + worker("web", f"depends_on: {{db: {need}}}")
+    assert errors(text) == [f"beeyard.yaml:3: workers[1].depends_on.db.{error}"]
+
+
+@pytest.mark.parametrize("word", ["never", "failure"])
+def test_exit_on_is_taken_as_written(one: One, word: str) -> None:
+    """The whole master stops with this worker, or nothing else does."""
+    assert one(f"exit_on: {word}").exit_on == word
 
 
 def test_instances_can_not_share_a_port(wrong: Errors) -> None:

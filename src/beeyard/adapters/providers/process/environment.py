@@ -10,7 +10,11 @@ from msgspec.structs import replace
 from beeyard.adapters.providers.process.section import ProcessSection
 from beeyard.domain.errors import Problem, Rejected
 from beeyard.domain.secrets import Secret, filled, literal, references
+from beeyard.domain.spec import WorkerSpec, notifies, watchdog
 from beeyard.launcher.kernel import environment
+
+OTHERS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
+"""What Beeyard itself was given by the service manager that started it; no worker may speak in its name."""
 
 
 def environment_of(section: ProcessSection, ports: Mapping[str, int], secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -20,6 +24,14 @@ def environment_of(section: ProcessSection, ports: Mapping[str, int], secrets: M
         merged |= read_env_file(path)
     merged |= {name: filled(value, secrets) for name, value in section.environment.items()}
     return merged | {_variable(name): str(port) for name, port in ports.items()}
+
+
+def notice_of(spec: WorkerSpec, address: str) -> dict[str, str]:
+    """Where the worker says how it is and how often it has to (sd_notify(3), sd_watchdog_enabled(3)), if it is to."""
+    if not notifies(spec):
+        return {}
+    period = watchdog(spec)
+    return {"NOTIFY_SOCKET": address} | ({} if period is None else {"WATCHDOG_USEC": str(round(period * 1_000_000))})
 
 
 def secrets_of(section: ProcessSection) -> dict[str, str]:

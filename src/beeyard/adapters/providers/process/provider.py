@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -13,9 +14,11 @@ from beeyard.adapters.providers.process import identity
 from beeyard.adapters.providers.process.checking import problems
 from beeyard.adapters.providers.process.counters import Counters
 from beeyard.adapters.providers.process.environment import (
+    OTHERS,
     as_started,
     environment_of,
     malformed,
+    notice_of,
     ports_of,
     secrets_of,
 )
@@ -56,6 +59,7 @@ class ProcessProvider:
             await self._launcher.run()
         finally:
             self._launcher.close()
+            self._counters.forget()
 
     def capabilities(self) -> Capabilities:
         return Capabilities(
@@ -189,6 +193,13 @@ class ProcessProvider:
             owned.append(Owned(report["worker"], report["attempt"], handle, report["exit"] is None))
         return owned
 
+    async def stirred(self) -> bool | None:
+        async with self._reading:
+            if self._living:
+                return await asyncio.to_thread(self._counters.stirred)
+            self._counters.forget()
+            return False
+
     async def usages(self, attempts: Sequence[tuple[str, int]]) -> list[Reading | None]:
         leaders = [
             Identity(known[1].state["pid"], known[1].state["start"])
@@ -199,7 +210,7 @@ class ProcessProvider:
         found: list[Reading | None] = []
         async with self._reading:
             # In a thread: the kernel makes who reads a cgroup's list wait while another is born into one.
-            parts = self._counters.read(leaders)
+            parts = self._counters.read(leaders, time.monotonic())
             while (part := await asyncio.to_thread(next, parts, None)) is not None:
                 found += part
         return found
@@ -236,7 +247,9 @@ class ProcessProvider:
             if beside:
                 raise Unavailable(error.code, "{text}", text=str(error)) from None
             raise
-        return _order(spec, section, attempt, ports, secrets) | {"without": sorted(self._secrets.withheld())}
+        order = _order(spec, section, attempt, ports, secrets)
+        order["environment"] |= notice_of(spec, self._launcher.notify_socket)
+        return order | {"without": sorted(self._secrets.withheld() | OTHERS)}
 
     # --- what happens -----------------------------------------------------------------------------------------------
 

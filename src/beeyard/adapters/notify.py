@@ -1,0 +1,166 @@
+"""One datagram socket on which all workers speak sd_notify(3). Knows whose a process is, not what its word means.
+
+Whose word it is, the kernel says: the sender's cgroup, which no process can leave by itself. Where workers have no
+cgroup of their own, its mark counts, from a process of the same user. A word may come before anybody asked to hear it,
+for a quick program speaks before its launch was saved: the last few are kept for whoever asks next.
+
+A sender that ended before its word was read belongs to nobody. systemd-notify waits for that: it passes a descriptor
+(BARRIER=1), which we close with all others that come along.
+"""
+
+import array
+import asyncio
+import contextlib
+import os
+import re
+import socket
+import struct
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from beeyard.domain.errors import Unavailable
+from beeyard.launcher import kernel
+from beeyard.launcher.paths import Paths
+from beeyard.ports.notify import Word
+
+LARGEST = 8192
+"""Bytes of a datagram; a larger one is nobody's status."""
+AT_ONCE = 64
+"""Datagrams read before the loop gets on with other work."""
+EARLY, EARLY_EACH = 1024, 16
+"""Attempts not heard yet whose words are kept, and how many of each."""
+LONGEST = 200
+"""Characters of a status."""
+A_DAY = 86400.0
+MARK = b"BEEYARD_MARK"
+_CREDENTIALS = struct.Struct("3i")
+_ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(16 * array.array("i").itemsize)
+
+Heard = Callable[[Word], None]
+
+
+class NotifySocket:
+    """Implements ports.notify.Notices."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._path = paths.notify_socket
+        self._home = f"/beeyard-{paths.identity}/"
+        self._mark = f"{paths.identity}/"
+        self._ears: dict[str, tuple[int, Heard]] = {}
+        self._early: OrderedDict[str, deque[tuple[int, Word]]] = OrderedDict()
+        self._socket: socket.socket | None = None
+
+    @classmethod
+    def open(cls, paths: Paths) -> "NotifySocket":
+        """Listen, in place of an earlier master. Raises Unavailable where that is not possible."""
+        made = cls(paths)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            os.makedirs(os.path.dirname(made._path), exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(made._path)
+            listening.bind(made._path)
+            os.chmod(made._path, 0o666)  # A worker may be another user's; who speaks is looked at, word by word.
+        except OSError as error:
+            listening.close()
+            text = "workers can't be heard at {path}: {reason}"
+            raise Unavailable("notify_unbound", text, path=made._path, reason=error.strerror) from None
+        made._socket = listening
+        asyncio.get_running_loop().add_reader(listening.fileno(), made._read)
+        return made
+
+    def hear(self, worker: str, attempt: int, pid: int, heard: Heard) -> Callable[[], None]:
+        key = self._key(pid)
+        if key is None:
+            return lambda: None  # It has ended, and that will be heard otherwise.
+        try:
+            user = os.stat(f"/proc/{pid}").st_uid
+        except OSError:
+            return lambda: None
+        self._ears[key] = (user, heard)
+        for sender, word in self._early.pop(key, ()):
+            self._tell(key, sender, word)
+        return lambda: self._forget(key, heard)
+
+    async def close(self) -> None:
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+    def _forget(self, key: str, heard: Heard) -> None:
+        if key in self._ears and self._ears[key][1] is heard:
+            del self._ears[key]
+
+    def _read(self) -> None:
+        assert self._socket is not None
+        for _ in range(AT_ONCE):
+            try:
+                data, extra, flags, _ = self._socket.recvmsg(LARGEST, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+            except OSError:
+                return
+            sender = _opened(extra)
+            if sender is not None and not flags & socket.MSG_TRUNC and (key := self._key(sender[0])) is not None:
+                self._take(key, sender[1], understood(data))
+
+    def _take(self, key: str, user: int, word: Word) -> None:
+        if key in self._ears:
+            self._tell(key, user, word)
+            return
+        self._early.setdefault(key, deque(maxlen=EARLY_EACH)).append((user, word))
+        if len(self._early) > EARLY:
+            self._early.popitem(last=False)
+
+    def _tell(self, key: str, user: int, word: Word) -> None:
+        own, heard = self._ears[key]
+        if key.startswith("/") or user in (own, 0):
+            heard(word)
+
+    def _key(self, pid: int) -> str | None:
+        """Which attempt a process belongs to: its cgroup, else its mark; None if it is none of ours, or gone."""
+        try:
+            with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
+                place = next((line[3:].rstrip("\n") for line in file if line.startswith("0::")), "")
+        except OSError:
+            return None
+        above, home, name = place.rpartition(self._home) if place.count(self._home) == 1 else ("", "", "")
+        if home:
+            return f"{above}{home}{name.partition('/')[0]}"  # The worker may have made cgroups of its own below.
+        mark = kernel.environment(pid).get(MARK, b"").decode("utf-8", "replace")
+        return mark if mark.startswith(self._mark) else None
+
+
+def _opened(extra: Iterable[tuple[int, int, bytes]]) -> tuple[int, int] | None:
+    """The sender's pid and user, as the kernel tells them. Descriptors that came along are closed."""
+    sender = None
+    for level, kind, data in extra:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            for fd in array.array("i", data[: len(data) // 4 * 4]):
+                os.close(fd)
+        elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+            pid, user, _ = _CREDENTIALS.unpack(data[: _CREDENTIALS.size])
+            sender = (pid, user) if pid > 0 else None  # 0: of a pid namespace that we can't see.
+    return sender
+
+
+def understood(data: bytes) -> Word:
+    """The assignments of one datagram, one a line; what nobody knows is left out, as the protocol wants it."""
+    said = dict(line.partition("=")[::2] for line in data.decode("utf-8", "replace").split("\n"))
+    word: dict[str, Any] = {
+        "ready": said.get("READY") == "1",
+        "reloading": said.get("RELOADING") == "1",
+        "stopping": said.get("STOPPING") == "1",
+        "watchdog": {"1": "alive", "trigger": "trigger"}.get(said.get("WATCHDOG", ""), ""),
+    }
+    if re.fullmatch("[0-9]{1,20}", extend := said.get("EXTEND_TIMEOUT_USEC", ""), re.ASCII):
+        word["extend"] = min(int(extend) / 1e6, A_DAY)
+    errno = said.get("ERRNO", "")
+    reason = os.strerror(int(errno)) if re.fullmatch("[0-9]{1,5}", errno, re.ASCII) and int(errno) else ""
+    if "STATUS" in said or reason:
+        status = "".join(letter if letter.isprintable() else " " for letter in said.get("STATUS", ""))[:LONGEST]
+        word["status"] = f"{status} ({reason})" if status and reason else status or reason
+    return Word(**word)

@@ -1,0 +1,93 @@
+"""gRPC probes against a real health service on this machine."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from beeyard.adapters.probes import NetworkProber
+from beeyard.ports.prober import Result
+
+PATIENCE = 30.0
+"""Seconds; never waited for, unless something is wrong."""
+NOT_SERVING, UNKNOWN = map(health_pb2.HealthCheckResponse.ServingStatus.Value, ("NOT_SERVING", "UNKNOWN"))
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[int]:
+    """The port of a server that is well, with one service that is not and one that does not know."""
+    service = health.aio.HealthServicer()
+    await service.set("orders", NOT_SERVING)
+    await service.set("stock", UNKNOWN)
+    serving = grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(service, serving)
+    port = serving.add_insecure_port("127.0.0.1:0")
+    await serving.start()
+    yield port
+    await serving.stop(None)
+
+
+async def asked(port: int, service: str = "", timeout: float = PATIENCE) -> Result:
+    """One question, with the port left out of the answer."""
+    result = await NetworkProber().grpc("127.0.0.1", port, service, timeout)
+    return Result(result.ok, result.reason.replace(str(port), "PORT"))
+
+
+async def test_serving_is_ok(server: int) -> None:
+    """Of the server as a whole; again and again, each question by a connection of its own."""
+    assert [await asked(server) for _ in range(3)] == [Result(True)] * 3
+
+
+@pytest.mark.parametrize(
+    ("service", "reason"),
+    [
+        ("orders", "the gRPC health of 'orders' at 127.0.0.1:PORT is NOT_SERVING"),
+        ("stock", "the gRPC health of 'stock' at 127.0.0.1:PORT is UNKNOWN"),
+        ("nobody", "127.0.0.1:PORT knows no gRPC service 'nobody'"),
+    ],
+)
+async def test_what_does_not_serve_says_so(server: int, service: str, reason: str) -> None:
+    """With the word that the service gave."""
+    assert await asked(server, service) == Result(False, reason)
+
+
+async def test_a_server_without_health_service() -> None:
+    """It speaks gRPC, but can't be asked."""
+    serving = grpc.aio.server()
+    port = serving.add_insecure_port("127.0.0.1:0")
+    await serving.start()
+    result = await asked(port)
+    await serving.stop(None)
+    assert result == Result(False, "127.0.0.1:PORT has no gRPC health service (grpc.health.v1.Health)")
+
+
+async def test_a_closed_port_refuses() -> None:
+    """The layers that gRPC wraps around the reason are left out."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+    assert await asked(port) == Result(False, "no gRPC connection to 127.0.0.1:PORT: connection refused")
+
+
+async def test_who_says_nothing_is_waited_for_as_long_as_the_probe_says() -> None:
+    """A port whose kernel accepts, and where nobody ever says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        result = await asked(listening.getsockname()[1], timeout=0.05)
+    assert result == Result(False, "no answer from 127.0.0.1:PORT within 50ms")
+
+
+def test_grpc_is_loaded_by_the_first_grpc_question() -> None:
+    """It takes 20 MB, which nobody needs who does not ask that way."""
+    script = "import sys, beeyard.bootstrap; print('grpc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout == b"False\n"
+
+
+async def test_without_grpc_the_reason_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For specs made in a program; a worker file's is refused before."""
+    monkeypatch.delitem(sys.modules, "beeyard.adapters.grpc_probe", raising=False)
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    result = await NetworkProber().grpc("127.0.0.1", 1, "", PATIENCE)
+    assert result == Result(False, "gRPC probes need grpc: pip install 'beeyard[grpc]'")
