@@ -22,9 +22,13 @@ STALLS = 8
 KINDS: dict[str, Callable[[int], str]] = {
     "all asleep": lambda number: "exec sleep 100000",
     "one awake, the others asleep": lambda number: "exec sleep 100000" if number else "while :; do sleep 0.1; done",
+    "all awake, one process each": lambda number: (
+        f"sleep 0.{number % 90 + 10}; exec bash -c 'while :; do read -t 0.9 <&1; done'"  # Nobody else writes to it.
+    ),
     "all awake": lambda number: f"sleep 0.{number % 90 + 10}; while :; do sleep 0.9; done",
 }
-"""What the workers do -> the script of the one with this number. Awake ones are two processes, and run each second."""
+"""What the workers do -> the script of the one with this number. Awake ones run each second; the last ones are two
+processes, of which one is new each time."""
 
 
 async def cost(count: int, kind: str, period: float) -> tuple[float, float]:

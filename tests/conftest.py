@@ -14,6 +14,9 @@ import pytest
 hypothesis.settings.register_profile("beeyard", deadline=None)
 hypothesis.settings.load_profile("beeyard")
 
+# Neither is what else it does meanwhile: restarts and time-outs are as on a host at ease.
+os.environ["BEEYARD_PRESSURE"] = ""
+
 
 def programs(*names: str) -> str | None:
     """Name the programs that are not here, or nothing."""

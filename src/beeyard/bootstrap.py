@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from beeyard.adapters.clock import SystemClock
 from beeyard.adapters.host.launcher import LauncherClient, quit_launcher
-from beeyard.adapters.host.system import LinuxHost
+from beeyard.adapters.host.system import PRESSURE, LinuxHost
 from beeyard.adapters.journal import FileJournal
 from beeyard.adapters.logs import FileLogs
 from beeyard.adapters.notify import NotifySocket
@@ -87,6 +87,12 @@ def master_argv(paths: Paths) -> list[str]:
     return [sys.executable, "-P", "-m", "beeyard.entrypoints.daemon", paths.state]
 
 
+def _pressure() -> Path | None:
+    """Where the pressure of this host is read: $BEEYARD_PRESSURE, a folder; empty: nowhere."""
+    folder = os.environ.get("BEEYARD_PRESSURE", str(PRESSURE))
+    return Path(folder) if folder else None
+
+
 async def build(paths: Paths, *, keep_master: Sequence[str], store: Store | None = None) -> Application:
     """Wire a master.
 
@@ -101,7 +107,7 @@ async def build(paths: Paths, *, keep_master: Sequence[str], store: Store | None
         providers=providers,
         prober=NetworkProber(),
         clock=SystemClock(),
-        host=LinuxHost(paths),
+        host=LinuxHost(paths, pressure=_pressure()),
         logs=FileLogs(paths),
         notices=NotifySocket.open(paths),
         journal=await FileJournal.open(Path(paths.journal)),

@@ -15,6 +15,7 @@ from beeyard.adapters.providers.process.provider import ProcessProvider
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.values import WorkerId
+from beeyard.launcher import hierarchies
 from beeyard.launcher.locks import holder
 from beeyard.launcher.paths import Paths
 from beeyard.ports.provider import Occurrence
@@ -35,6 +36,13 @@ async def until(look: Callable[[], T], what: str = "") -> T:
         assert time.monotonic() < end, f"never happened: {what or look}"
         await asyncio.sleep(0.005)
     return seen
+
+
+def made_of(paths: Paths) -> list[str]:
+    """What was made for this state folder in any hierarchy, of either version."""
+    found = hierarchies.find()
+    folders = {*found.v1.values(), *([found.v2] if found.v2 is not None else [])}
+    return [str(path) for folder in folders for path in Path(folder).glob(f"beeyard-{paths.identity}*")]
 
 
 def cgroups(paths: Paths) -> list[Path]:
@@ -105,7 +113,7 @@ class ProcessBench:
         if launcher is not None:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(launcher, 0)
-        assert cgroups(self.paths) == []
+        assert made_of(self.paths) == []
 
     def spec(self, script: str, name: str = "worker", **run: Any) -> WorkerSpec:
         """A worker that runs this script."""
@@ -153,9 +161,11 @@ class ProcessBench:
 
 
 BENCHES: dict[str, tuple[type[ProcessBench], tuple[str, ...]]] = {
-    "process": (ProcessBench, ("born", "entered", "marked"))
+    "process": (ProcessBench, ("born", "entered", "marked")),
+    "unmanaged": (ProcessBench, ()),
 }
-"""Provider -> its bench, and the ways in which that can run workers."""
+"""Provider -> its bench, and the ways in which that can run workers: none for processes that somebody else runs, of
+which test_unmanaged.py tells what is promised."""
 
 
 @contextlib.asynccontextmanager

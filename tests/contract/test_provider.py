@@ -67,25 +67,30 @@ async def test_the_next_attempt_is_refused_while_the_older_one_lives(on: Process
 
 
 @pytest.mark.parametrize(
-    ("content", "mode", "said"),
+    ("content", "mode", "said", "code"),
     [
-        ("#!/no/such/interpreter\n", 0o755, ": the interpreter named in its first line does not exist"),
-        ("\x7fELF nonsense", 0o755, ": Exec format error"),
-        ("#!/bin/sh\n", 0o644, ": Permission denied"),
-        (None, 0, ": No such file or directory"),
+        (
+            "#!/no/such/interpreter\n",
+            0o755,
+            ": the interpreter named in its first line does not exist",
+            "interpreter_not_found",
+        ),
+        ("\x7fELF nonsense", 0o755, ": Exec format error", "not_executable"),
+        ("#!/bin/sh\n", 0o644, ": Permission denied", "permission_denied"),
+        (None, 0, ": No such file or directory", "executable_not_found"),
     ],
 )
 async def test_what_cannot_start_is_rejected_in_words_and_leaves_nothing(
-    on: ProcessBench, tmp_path: Path, content: str | None, mode: int, said: str
+    on: ProcessBench, tmp_path: Path, content: str | None, mode: int, said: str, code: str
 ) -> None:
-    """The text names the file and the reason; a later attempt is none the worse."""
+    """The text names the file and the reason, the code its kind; a later attempt is none the worse."""
     file = tmp_path / "program"
     if content is not None:
         file.write_text(content)
         file.chmod(mode)
     with pytest.raises(Rejected) as rejected:
         await on.launch(on.program(str(file)))
-    assert str(rejected.value) == f"{file}{said}"
+    assert (str(rejected.value), rejected.value.code) == (f"{file}{said}", code)
     assert await on.provider.list_owned() == []
     await on.ready(on.spec(WAITING), 2)
 

@@ -123,7 +123,7 @@ class CommandLine:
             assert process.stderr is not None
             if count is not None:
                 found = [json.loads(line) for line in islice(process.stdout, count)]
-                process.send_signal(signal.SIGINT)
+                process.terminate()
                 return found
             out, err = process.communicate()
             assert process.returncode == 0, err
@@ -232,13 +232,20 @@ def its_own_job(scene: Scene, who: str) -> beeyard.JobCancel:
 
 
 def its_own_token(scene: Scene, who: str) -> beeyard.TokenRevoke:
-    """Made before."""
-    return beeyard.TokenRevoke(f"by-{who}")
+    """Just made."""
+    scene.client.ask(beeyard.TokenCreate(f"old-{who}", "viewer"))
+    return beeyard.TokenRevoke(f"old-{who}")
 
 
 def its_own_worker(scene: Scene, who: str) -> beeyard.Add:
-    """Runs, and can be removed after."""
+    """Of a name that nobody else asks for."""
     return beeyard.Add([program(f"of-{who}", *SLEEP)])
+
+
+def its_old_worker(scene: Scene, who: str) -> beeyard.Remove:
+    """Just added."""
+    scene.client.ask(beeyard.Add([program(f"old-{who}", *SLEEP)]))
+    return beeyard.Remove([f"old-{who}"], stop=True, purge=True)
 
 
 QUESTIONS: dict[str, tuple[Ask, Same, int | None]] = {
@@ -253,11 +260,7 @@ QUESTIONS: dict[str, tuple[Ask, Same, int | None]] = {
     "stop": (lambda scene, who: beeyard.Stop(["gone"], wait=False), ids_and_states, None),
     "restart": (lambda scene, who: beeyard.Restart(["web"], timeout=9.0), ids_and_states, None),
     "add": (its_own_worker, lambda views: [(view["state"], view["ready"]) for view in views], None),
-    "remove": (
-        lambda scene, who: beeyard.Remove([f"of-{who}"], stop=True, purge=True),
-        lambda names: [name.partition("-")[0] for name in names],
-        None,
-    ),
+    "remove": (its_old_worker, lambda names: [name.partition("-")[0] for name in names], None),
     "apply": (lambda scene, who: scene.applied, lambda applied: applied["plan"], None),
     "job_list": (lambda scene, who: beeyard.JobList(limit=2), whole, None),
     "job_get": (lambda scene, who: beeyard.JobGet(scene.job.id), whole, None),

@@ -177,10 +177,11 @@ def test_no_retries_is_no_retry_and_a_start_is_a_fresh_one(fresh_yard: Yard) -> 
 def test_what_cannot_be_started_is_said_and_tried_again(fresh_yard: Yard, tmp_path: Path) -> None:
     """A program that vanished is an end like any other."""
     file = tmp_path / "program"
-    file.write_text(f"#!/bin/sh\n{LOOP}\n")
+    file.write_text(f"#!/bin/sh\necho up\n{LOOP}\n")
     file.chmod(0o755)
     restart = RestartPolicy(policy="always", backoff=Backoff(delay=Duration(0.05), factor=1.0, max_retries=None))
     fresh_yard.ask("add", specs=[program("worker", str(file), restart=restart)])
+    eventually(lambda: fresh_yard.log("worker") == b"up\n", "the shell has opened it")
     os.rename(file, file.with_suffix(".away"))
     os.kill(fresh_yard.ps()["worker"]["pid"], signal.SIGKILL)
     said = f"end unknown: {file}: No such file or directory"
@@ -383,6 +384,24 @@ def test_a_launcher_that_is_ended_leaves_the_workers_to_the_next_start(fresh_yar
     os.kill(before["pid"], signal.SIGUSR1)
     eventually(lambda: fresh_yard.ps()["worker"]["state"] == "stopped", "its end is seen")
     down_and_clean(fresh_yard)
+
+
+def test_a_launcher_that_was_ended_is_not_brought_back_by_its_master(fresh_yard: Yard) -> None:
+    """Not even by one that learns in the same moment that it has to end and that its launcher is gone."""
+    launcher, master = fresh_yard.pid("launcher"), fresh_yard.pid("master")
+    os.kill(master, signal.SIGSTOP)
+    os.kill(launcher, signal.SIGTERM)
+    os.waitpid(launcher, 0)
+    os.kill(master, signal.SIGCONT)
+    eventually(lambda: not _lives(master), "the master gone")
+    assert _launchers(fresh_yard) == []
+
+
+def _launchers(yard: Yard) -> list[int]:
+    """Those of this state folder, also one that is only starting."""
+    argv = "\0".join([*launcher_program(), "--state", yard.paths.state])
+    places = ((pid, Path(f"/proc/{pid}/cmdline")) for pid in kernel.processes())
+    return [pid for pid, place in places if place.exists() and place.read_text().startswith(argv)]
 
 
 def _lives(pid: int) -> bool:

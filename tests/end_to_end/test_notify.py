@@ -191,9 +191,11 @@ server.wait_for_termination()
     probe = ProbeSpec("grpc", endpoint="api", service="orders", period=Duration(0.1), timeout=Duration(5.0), failures=1)
     made = python("w", "", probes={"readiness": probe}, endpoints={"api": Endpoint("grpc")})
     fresh_yard.apply(replace(made, run=run))
-    why = "not ready: the gRPC health of 'orders' at 127.0.0.1:{} is NOT_SERVING"
-    eventually(lambda: "NOT_SERVING" in fresh_yard.ps().get("w", {}).get("note", ""), "not serving")
-    row = fresh_yard.ps()["w"]
-    assert row["note"] == why.format(row["endpoints"]["api"].rpartition(":")[2])
+    eventually(lambda: fresh_yard.ps().get("w", {}).get("state") == "running")
+    why = "the gRPC health of 'orders' at 127.0.0.1:{} is NOT_SERVING"
+    why = why.format(fresh_yard.ps()["w"]["endpoints"]["api"].rpartition(":")[2])
+    # Not the note of `ps`: that keeps the first reason, which may be that nobody listened yet.
+    eventually(lambda: fresh_yard.ask("probe", worker="w")[0]["reason"] == why, why)
+    assert fresh_yard.ps()["w"]["ready"] is False
     (tmp_path / "go").touch()
     fresh_yard.running("w")

@@ -34,12 +34,13 @@ def snippets(kinds: str) -> list[tuple[str, str, str]]:
 
 def commands() -> list[tuple[str, str]]:
     """(where, command line) of every `$ beeyard …`, comments cut off."""
-    return [
-        (where, line.removeprefix("$ "))
-        for where, _, text in snippets("console")
-        for line in text.splitlines()
-        if line.startswith("$ beeyard ")
-    ]
+    found = []
+    for where, _, text in snippets("console"):
+        page, _, first = where.rpartition(":")
+        for number, line in enumerate(text.splitlines(), int(first) + 1):
+            if line.startswith("$ beeyard "):
+                found.append((f"{page}:{number}", line.removeprefix("$ ")))
+    return found
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

@@ -1,5 +1,6 @@
 """What docs/operations.md says, done: a worker file, the command line, real processes."""
 
+import json
 import os
 import signal
 import socket
@@ -161,6 +162,24 @@ def test_restart_policies_do_what_they_say(bench: Bench, policy: str, code: int,
         assert bench.ps()["w"]["restarts"] == 0
 
 
+def test_a_refused_launch_says_of_what_kind_it_was_and_what_to_do(bench: Bench) -> None:
+    """In `why`, for people and for programs; the policy goes on meanwhile, and once it is mended the worker runs."""
+    program = bench.file.parent / "program"
+    program.write_text("#!/no/such/interpreter\n")
+    program.chmod(0o755)
+    bench.write(f"id: w\nexecution: {{executable_path: {program}}}\nrestart_policy: {{delay: 100ms, max_retries: 99}}")
+    bench.cli("up", "-d", code=None)
+    assert "hint      install that interpreter, or mend the first line of the script" in bench.cli("why", "w")
+    (told,) = json.loads(bench.cli("why", "w", "--json"))
+    assert told["deaths"][0]["cause"]["refusal"] == {
+        "category": "interpreter_not_found",
+        "recoverable": False,
+        "hint": "install that interpreter, or mend the first line of the script",
+    }
+    program.write_text("#!/bin/sh\nexec sleep infinity\n")
+    eventually(lambda: bench.ps()["w"]["state"] == "running", "a start after it was mended")
+
+
 def test_a_spent_budget_is_failed_until_someone_starts_it(bench: Bench) -> None:
     """`why` says so; a start has a fresh budget."""
     bench.write(
@@ -206,8 +225,10 @@ def test_all_of_beeyard_killed_at_once_is_brought_back_by_up(bench: Bench) -> No
     bench.write(f"id: a\n{SLEEPER}", f"id: b\n{SLEEPER}")
     bench.up()
     before = {name: row["pid"] for name, row in bench.ps().items()}
-    for role in ("launcher", "master", "pump"):
-        os.kill(bench.pid(role), signal.SIGKILL)
+    pids = [bench.pid(role) for role in ("launcher", "master", "pump")]
+    for signo in (signal.SIGSTOP, signal.SIGKILL):  # At once, or the one would start the other again meanwhile.
+        for pid in pids:
+            os.kill(pid, signo)
     eventually(lambda: not any(map(holder, bench._locks())), "nothing left")
     assert "no master serves" in bench.cli("ps", code=5)
     bench.up()

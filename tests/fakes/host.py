@@ -3,10 +3,11 @@
 from itertools import count
 
 from beeyard.domain.errors import Unavailable
+from beeyard.domain.pressure import Pressure
 
 
 class FakeHost:
-    """Script it: `boot` (another value is a reboot), `taken` (ports somebody listens on), `exhausted`.
+    """Script it: `boot` (another value is a reboot), `taken` (ports somebody listens on), `exhausted`, `pressed`.
 
     `published` holds what was published last of each worker and not taken back.
     """
@@ -15,6 +16,7 @@ class FakeHost:
         self.boot = "first boot"
         self.taken: set[int] = set()
         self.exhausted = False
+        self.pressed = Pressure()
         self.published: dict[str, tuple[int, dict[str, int]]] = {}
         self._ports = count(20001)
 
@@ -23,6 +25,9 @@ class FakeHost:
 
     def name(self) -> str:
         return "hive"
+
+    def pressure(self) -> Pressure:
+        return self.pressed
 
     def free_port(self, preferred: int) -> int:
         if self.exhausted:

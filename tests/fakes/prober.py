@@ -7,29 +7,36 @@ from beeyard.ports.prober import Result
 
 
 class FakeProber:
-    """Gives `answers` one by one, then `answer` for ever. While `gate` is unset (and there is one), nobody answers."""
+    """Gives `answers` one by one, then `answer` for ever. While `gate` is unset (and there is one), nobody answers.
+
+    `times` holds how long each answer might have taken.
+    """
 
     def __init__(self, answer: Result | None = None) -> None:
         self.answer = answer or Result(True)
         self.answers: list[Result] = []
         self.gate: asyncio.Event | None = None
         self.asked: list[str] = []
+        self.times: list[float] = []
         self.cancelled = 0
         self.closed = False
 
     async def http(self, url: str, method: str, headers: Mapping[str, str], timeout: float) -> Result:
-        return await self._answer(f"{method} {url}")
+        return await self._answer(f"{method} {url}", timeout)
 
     async def tcp(self, host: str, port: int, timeout: float) -> Result:
-        return await self._answer(f"tcp {host} {port}")
+        return await self._answer(f"tcp {host} {port}", timeout)
 
-    async def grpc(self, host: str, port: int, service: str, timeout: float) -> Result:
-        return await self._answer(f"grpc {host} {port} {service}".rstrip())
+    async def grpc(
+        self, host: str, port: int, service: str, timeout: float, *, call: str = "", headers: Mapping[str, str] = {}
+    ) -> Result:
+        return await self._answer(f"grpc {host} {port} {service or call}".rstrip(), timeout)
 
     async def close(self) -> None:
         self.closed = True
 
-    async def _answer(self, question: str) -> Result:
+    async def _answer(self, question: str, timeout: float) -> Result:
+        self.times.append(timeout)
         self.asked.append(question)
         try:
             if self.gate is not None:

@@ -3,10 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from beeyard.domain.errors import BeeyardError, Problem, Unavailable
+from msgspec.structs import replace
+
+from beeyard.domain.errors import BeeyardError, Problem, Refused, Unavailable
+from beeyard.domain.limits import Hold, held
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.spec import StopStep, WorkerSpec
-from beeyard.ports.provider import Answer, Capabilities, Occurrence, Owned, Reading, Sight
+from beeyard.domain.watching import Measure
+from beeyard.ports.provider import Act, Answer, Capabilities, Occurrence, Owned, Purpose, Reading, Sight
 
 
 class Attempt:
@@ -29,8 +33,9 @@ class FakeProvider:
     """Keeps every attempt until it is destroyed.
 
     Script it: `fail_next_launch`, `exit`, `lose`, `find`, `stubborn` (workers that ignore a stop), `reachable`,
-    `problems`, `readings`, `answers`, and `gates` (an unset event holds every call of that name). `calls` tells what
-    was asked: the name, then worker and attempt where there are any, then what else was given.
+    `problems`, `readings`, `measures`, `answers`, `forbidden` (what people may not ask), and `gates` (an unset event
+    holds every call of that name). `calls` tells what was asked: the name, then worker and attempt where there are any,
+    then what else was given; `purposes`, what each end was for.
     """
 
     name = "fake"
@@ -43,6 +48,9 @@ class FakeProvider:
         self.stubborn: set[str] = set()
         self.problems: list[Problem] = []
         self.readings: dict[str, Reading] = {}
+        self.measures: dict[str, Measure] = {}
+        self.forbidden: set[Act] = set()
+        self.purposes: list[Purpose] = []
         self.stirs: bool | None = True
         self.answers: dict[tuple[str, ...], Answer | BeeyardError] = {}
         self.gates: dict[str, asyncio.Event] = {}
@@ -116,7 +124,7 @@ class FakeProvider:
             if self._launch_errors:
                 raise self._launch_errors.pop(0)
             self._next_pid += 1
-            handle = Handle(self.name, 1, {"pid": self._next_pid}, dict(ports))
+            handle = _held(Handle(self.name, 1, {"pid": self._next_pid}, dict(ports)), held(spec.limits))
             known = self.attempts[spec.id, attempt] = Attempt(spec.id, attempt, handle)
             self.ports[spec.id, attempt] = dict(ports)
         return known.handle
@@ -125,7 +133,14 @@ class FakeProvider:
         await self._called("attach", spec.id, attempt)
         return self._sight(spec.id, attempt)
 
-    async def terminate(self, worker: str, attempt: int, step: StopStep, number: int) -> None:
+    def require_allowed(self, spec: WorkerSpec, act: Act) -> None:
+        if act in self.forbidden:
+            raise Refused("fake_forbidden", "{worker} is not to be touched", worker=spec.id)
+
+    async def terminate(
+        self, worker: str, attempt: int, step: StopStep, number: int, purpose: Purpose = "stop"
+    ) -> None:
+        self.purposes.append(purpose)
         await self._called("terminate", worker, attempt, step)
         if worker not in self.stubborn:
             self._end(worker, attempt, Exit(signal=step.signal))
@@ -165,6 +180,20 @@ class FakeProvider:
         ran = [self._sight(*attempt).state == "running" for attempt in attempts]
         none = Reading(cpu=0.0, rss=0, processes=1)
         return [self.readings.get(name, none) if runs else None for (name, _), runs in zip(attempts, ran, strict=True)]
+
+    async def measure(self, attempts: Sequence[tuple[str, int]]) -> list[Measure | None]:
+        await self._called("measure", *attempts)
+        ran = [self._sight(*attempt).state == "running" for attempt in attempts]
+        none = Measure(cpu=0.0, rss=0, processes=1)
+        return [self.measures.get(name, none) if runs else None for (name, _), runs in zip(attempts, ran, strict=True)]
+
+    async def hold(self, worker: str, attempt: int, hold: Hold) -> Handle | None:
+        await self._called("hold", worker, attempt, hold)
+        known = self.attempts.get((worker, attempt))
+        if known is None or known.exit is not None:
+            return None
+        known.handle = _held(known.handle, hold)
+        return known.handle
 
     def describe(self, spec: WorkerSpec) -> dict[str, str | bool]:
         return {"runs": "in memory"}
@@ -207,3 +236,10 @@ class FakeProvider:
     def _tell(self, occurrence: Occurrence) -> None:
         if self._queue is not None:
             self._queue.put_nowait([occurrence])
+
+
+def _held(handle: Handle, hold: Hold) -> Handle:
+    """It keeps everything."""
+    state = {key: value for key, value in handle.state.items() if key != "held"}
+    means = {field: "in memory" for field in hold.__struct_fields__ if getattr(hold, field) is not None}
+    return replace(handle, state=state | ({"held": means} if means else {}))

@@ -1,7 +1,7 @@
 """Everything around a master, fake, and outliving it; and the ways by which a master comes and goes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -48,6 +48,7 @@ class World:
         self.journal, self.secrets, self.notices = FakeJournal(), FakeSecrets(), FakeNotices()
         self.provider, self.store, self.prober = FakeProvider(), FakeStore(), FakeProber()
         self.calls = self.store.calls = self.provider.calls
+        self.roll: Callable[[], float] = lambda: 0.5
 
     def master(self, provider: Provider | None = None, store: Store | None = None) -> Master:
         """One that has not begun to run."""
@@ -65,7 +66,7 @@ class World:
             place=PLACE,
             operations=OPERATIONS,
             secrets=self.secrets,
-            roll=lambda: 0.5,
+            roll=self.roll,
         )
 
     @asynccontextmanager

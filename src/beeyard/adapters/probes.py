@@ -68,13 +68,15 @@ class NetworkProber:
         writer.transport.abort()
         return Result(True)
 
-    async def grpc(self, host: str, port: int, service: str, timeout: float) -> Result:
+    async def grpc(
+        self, host: str, port: int, service: str, timeout: float, *, call: str = "", headers: Mapping[str, str] = {}
+    ) -> Result:
         """By an extra of Beeyard, which a program that makes its own specs may lack."""
         try:
             from beeyard.adapters.grpc_probe import check
         except ImportError as error:
             return Result(False, f"gRPC probes need {error.name}: pip install 'beeyard[grpc]'")
-        return await check(_place(host, port), service, timeout)
+        return await check(_place(host, port), service, call, headers, timeout)
 
     async def close(self) -> None:
         """Harmless twice, and where nothing was ever asked."""

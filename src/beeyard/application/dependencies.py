@@ -133,4 +133,5 @@ def _met(worker: Worker, condition: Condition) -> bool:
             told = "readiness" in worker.spec.probes or "startup" in worker.spec.probes
             return ready and (worker.health.status == "healthy" or not told)
         case "completed":
-            return isinstance(phase, Down) and worker.death is not None and worker.death.exit.success
+            done = isinstance(phase, Down) and worker.death is not None and worker.death.exit.success
+            return done and not worker.wanted.held  # It is about to do it again, or going down.

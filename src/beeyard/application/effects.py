@@ -9,11 +9,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from beeyard.application.heard import Heard
+from beeyard.application.limiting import Limiting
 from beeyard.application.notified import Notified
 from beeyard.application.probing import Probing
 from beeyard.application.sampling import last_minute
 from beeyard.application.supervisor import Supervisor
 from beeyard.domain.errors import BeeyardError, Unavailable
+from beeyard.domain.limits import held
 from beeyard.domain.messages import (
     Bury,
     CancelTimer,
@@ -27,11 +29,15 @@ from beeyard.domain.messages import (
     Launched,
     LaunchFailed,
     Prepare,
+    Restrict,
+    Restricted,
     SetTimer,
     Terminate,
     Unwatch,
     Watch,
 )
+from beeyard.domain.pressure import strain
+from beeyard.domain.refusals import refusal
 from beeyard.domain.spec import notifies
 from beeyard.domain.worker import Death, Running, Stopping, Worker
 from beeyard.ports.clock import Clock
@@ -39,7 +45,7 @@ from beeyard.ports.host import Host
 from beeyard.ports.logs import Logs
 from beeyard.ports.notify import Notices
 from beeyard.ports.prober import Prober
-from beeyard.ports.provider import Provider
+from beeyard.ports.provider import Provider, Purpose
 
 LAST_LINES = 20
 """Lines of output that a death record keeps."""
@@ -70,6 +76,7 @@ class Effects:
         bury: Callable[[str, Death], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         roll: Callable[[], float],
+        limiting: Limiting,
     ) -> None:
         self._providers = providers
         self._prober = prober
@@ -81,6 +88,7 @@ class Effects:
         self._bury = bury
         self._spawn = spawn
         self._roll = roll
+        self._limiting = limiting
         self._execs = asyncio.Semaphore(EXEC_PROBES)
         self._graves: deque[tuple[str, Death, Provider]] = deque()
 
@@ -96,7 +104,7 @@ class Effects:
             case Terminate(attempt=attempt, step=step, number=number):
                 if isinstance(worker.phase, Stopping):
                     self._listen(supervisor, attempt, worker.phase.handle)  # It may ask for more time.
-                self._spawn(provider.terminate(worker.id, attempt, step, number))
+                self._spawn(provider.terminate(worker.id, attempt, step, number, _purpose(worker)))
             case Kill(attempt=attempt):
                 self._spawn(provider.kill(worker.id, attempt))
             case Destroy(attempt=attempt):
@@ -111,10 +119,16 @@ class Effects:
                 self._cancel(supervisor)
             case Watch(attempt=attempt, handle=handle):
                 self._unwatch(supervisor)
-                self._listen(supervisor, attempt, handle)
-                supervisor.probing = self._probing(supervisor, attempt, handle, provider, resumed=resumed)
-                supervisor.probing.start()
+                self._limiting.begin(supervisor, attempt)
+                if worker.spec.probes:
+                    self._listen(supervisor, attempt, handle)
+                    supervisor.probing = self._probing(supervisor, attempt, handle, provider, resumed=resumed)
+                    supervisor.probing.start()
+            case Restrict(attempt=attempt):
+                self._limiting.begin(supervisor, attempt)
+                self._spawn(self._restrict(worker, attempt, provider))
             case Unwatch():
+                self._limiting.end(supervisor)
                 self._unwatch(supervisor)
             case Bury():
                 if worker.death is not None:
@@ -126,6 +140,7 @@ class Effects:
     def release(self, supervisor: Supervisor) -> None:
         """Let go of everything live; the worker itself goes on."""
         self._cancel(supervisor)
+        self._limiting.end(supervisor)
         self._unwatch(supervisor)
         self._turn_away(supervisor)
 
@@ -163,6 +178,7 @@ class Effects:
             self._roll,
             lambda event: self._post(worker.id, event),
             listen=lambda probe, tell: Heard(worker.id, probe, self._logs, handle, began, tell),
+            strain=lambda: strain(self._host.pressure()),
             execs=self._execs,
             since=phase.since if isinstance(phase, Running) else None,
             resumed=resumed,
@@ -175,19 +191,20 @@ class Effects:
         """Until there is an answer: while the provider can't be reached nothing was started, so it is asked again."""
         ports: dict[str, int] = {}
         output: str | None = None
+        in_force = replace(worker.spec, limits=worker.limits)
         while True:
             try:
                 ports = ports or self._ports(worker)
                 # Once: it may run since the first try, or since an earlier master's, and have written something.
                 if output is None:
                     output = "" if resumed else await self._end_of_output(worker, provider)
-                handle = replace(await provider.launch(worker.spec, attempt, ports), output=output)
+                handle = replace(await provider.launch(in_force, attempt, ports), output=output)
             except Unavailable as error:
                 log.warning("%s: launch of attempt %d waits: %s", worker.id, attempt, error)
                 await self._sleep(0.2)
                 continue
             except BeeyardError as error:
-                self._post(worker.id, LaunchFailed(attempt, str(error)))
+                self._post(worker.id, LaunchFailed(attempt, str(error), refusal(error)))
                 return
             except Exception as error:
                 log.exception("%s: launch failed in an unforeseen way", worker.id)
@@ -195,6 +212,19 @@ class Effects:
                 return
             self._host.publish(worker.id, handle.state.get("pid"), handle.ports)
             self._post(worker.id, Launched(attempt, handle))
+            return
+
+    async def _restrict(self, worker: Worker, attempt: int, provider: Provider) -> None:
+        """Until there is an answer, as with a launch."""
+        while True:
+            try:
+                handle = await provider.hold(worker.id, attempt, held(worker.limits))
+            except Unavailable as error:
+                log.warning("%s: its new limits wait: %s", worker.id, error)
+                await self._sleep(0.2)
+                continue
+            if handle is not None:
+                self._post(worker.id, Restricted(attempt, handle))
             return
 
     async def _end_of_output(self, worker: Worker, provider: Provider) -> str:
@@ -241,3 +271,12 @@ class Effects:
         if supervisor.probing is not None:
             supervisor.probing.stop()
             supervisor.probing = None
+
+
+def _purpose(worker: Worker) -> Purpose:
+    """What its end is for. As its record says, so that a master that wakes up in the middle goes on with the same."""
+    phase = worker.phase
+    respecified = isinstance(phase, Stopping) and phase.cause.kind == "respec"
+    if worker.wanted.held or worker.wanted.leave or respecified:
+        return "release"
+    return "restart" if worker.wanted.up else "stop"

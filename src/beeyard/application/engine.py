@@ -18,9 +18,12 @@ from beeyard.application.supervisor import Supervisor, told
 from beeyard.application.views import WorkerEvent, view
 from beeyard.domain import lifecycle
 from beeyard.domain.errors import BeeyardError, Unavailable
-from beeyard.domain.messages import Bury, Effect, Event, Prepare, Rebased
+from beeyard.domain.messages import Bury, Effect, Event, Exited, LaunchFailed, Prepare, Rebased
+from beeyard.domain.pressure import CALM, strain
+from beeyard.domain.restart import Outside
 from beeyard.domain.worker import Death, Worker, state
 from beeyard.ports.clock import Cancel, Clock
+from beeyard.ports.host import Host
 from beeyard.ports.store import StoryEntry
 
 log = logging.getLogger("beeyard")
@@ -37,13 +40,14 @@ Request = tuple[Callable[[], Coroutine[Any, Any, None]], asyncio.Future[None]]
 class Engine:
     """All supervisors of one master, and the only code that steps them."""
 
-    def __init__(self, clock: Clock, records: Records, roll: Callable[[], float], feed: Feed) -> None:
+    def __init__(self, clock: Clock, records: Records, roll: Callable[[], float], host: Host, feed: Feed) -> None:
         self.supervisors: dict[str, Supervisor] = records.supervisors
         self.dependencies = Dependencies(self.supervisors)
         self.records = records
         self.effects: Effects  # Set by whoever wires us: effects need `post`, and we need them.
         self._clock = clock
         self._roll = roll
+        self._host = host
         self._feed = feed
         self._inbox: Inbox = []
         self._requests: list[Request] = []
@@ -218,7 +222,7 @@ class Engine:
             if event is None:
                 continue
             try:
-                after, effects = lifecycle.step(before, event, now, self._roll())
+                after, effects = lifecycle.step(before, event, now, self._outside(event))
             except Exception:
                 log.exception("%s: %r could not be taken in %r", name, event, before.phase)
                 continue
@@ -243,6 +247,11 @@ class Engine:
             if before.phase is not after.phase or before.health is not after.health:
                 queue += [(other, None) for other in self.dependencies.concerned(name)]
         return orders, touched
+
+    def _outside(self, event: Event) -> Outside:
+        """The host is looked at only when something ended, for then a restart is decided."""
+        ended = isinstance(event, Exited | LaunchFailed)
+        return Outside(self._roll(), strain(self._host.pressure()) if ended else CALM)
 
     def _note(
         self, supervisor: Supervisor, entry: StoryEntry | None, before: str, at: float, *, removed: bool = False

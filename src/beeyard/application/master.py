@@ -18,6 +18,7 @@ from beeyard.application.exiting import Exiting
 from beeyard.application.feed import Feed
 from beeyard.application.job_records import JobRecords
 from beeyard.application.jobs import Jobs
+from beeyard.application.limiting import Limiting
 from beeyard.application.listening import LISTEN, Listening
 from beeyard.application.obstacles import Obstacles, find
 from beeyard.application.operation import Operation
@@ -42,7 +43,7 @@ from beeyard.ports.journal import Journal
 from beeyard.ports.logs import Logs
 from beeyard.ports.notify import Notices
 from beeyard.ports.prober import Prober
-from beeyard.ports.provider import Owned, Provider
+from beeyard.ports.provider import Act, Owned, Provider
 from beeyard.ports.secrets import Secrets
 from beeyard.ports.store import Store
 
@@ -50,6 +51,9 @@ log = logging.getLogger("beeyard")
 
 TURN = 60.0
 """Seconds that a worker about to be restarted goes on as it is, for what it needs to be there; then it waits down."""
+
+_ACTS: Mapping[str, Act] = {"stop": "stop", "restart": "restart"}
+"""Operation -> what it does to a worker that it may not be Beeyard's to do."""
 
 FORCED = 5.0
 """Seconds that a shutdown waits for killed workers before it says which one blocks it."""
@@ -103,7 +107,7 @@ class Master:
         self.secrets = Definitions(store, secrets)
         self.listening = Listening()
         self._operations = operations
-        self._engine = Engine(clock, self.records, roll, self.feed)
+        self._engine = Engine(clock, self.records, roll, host, self.feed)
         self._engine.effects = Effects(
             providers,
             prober,
@@ -115,6 +119,7 @@ class Master:
             self._engine.bury,
             self._engine.spawn,
             roll,
+            Limiting(providers, clock, self.feed, self._engine.post, self._engine.spawn),
         )
         self._obstacles = Obstacles(self.supervisors, providers, self._engine.dependencies, self.secrets)
         self._adoption = Adoption(self._engine, providers, clock, host)
@@ -193,10 +198,17 @@ class Master:
         for name in names:
             supervisor = self.supervisors[name]
             if (attempt := supervisor.attempt()) is not None:
-                log.warning("%s did not end in time: killed", name)
                 # Not waited for: a provider out of reach must not hold up the others.
-                self._engine.spawn(self.providers[supervisor.worker.spec.provider].kill(name, attempt))
+                self._engine.spawn(self._ended_now(supervisor.worker.spec, attempt))
         await self.until(lambda: self.ended(names), FORCED)
+
+    async def _ended_now(self, spec: WorkerSpec, attempt: int) -> None:
+        provider = self.providers[spec.provider]
+        if self.owned(spec.id):
+            log.warning("%s did not end in time: killed", spec.id)
+            await provider.kill(spec.id, attempt)
+        else:
+            await provider.terminate(spec.id, attempt, spec.stop[-1], len(spec.stop), "release")
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -238,12 +250,32 @@ class Master:
         await self._ask(name, Asked("up", by))
 
     async def stop_worker(self, name: str, by: str = "") -> None:
-        """Want it down."""
+        """Want it down. Raises Refused if it is not Beeyard's to stop."""
+        self._obstacles.require_allowed(self.find(name), "stop")
         await self._ask(name, Asked("down", by))
 
     async def restart_worker(self, name: str, by: str = "") -> None:
-        """Want it up anew: stopped as its spec says, then started. One that is down is started."""
+        """Want it up anew: stopped as its spec says, then started. One that is down is started.
+
+        Raises Refused if it is not Beeyard's to restart.
+        """
+        self._obstacles.require_allowed(self.find(name), "restart")
         await self._ask(name, Asked("restart", by))
+
+    def require_allowed(self, names: Iterable[str], act: Act) -> None:
+        """For all of these workers and groups, before any of them is touched. Raises NotFound, and Refused."""
+        self._obstacles.require_allowed([found for name in names for found in self.find(name)], act)
+
+    def owned(self, name: str) -> bool:
+        """Whether the worker is run by Beeyard, not only watched."""
+        return self.providers[self.supervisors[name].worker.spec.provider].capabilities().owns
+
+    async def part_with(self, names: Sequence[str], by: str = "") -> None:
+        """Before they are removed: what is Beeyard's is wanted down, what is not is let go."""
+        await self._engine.request([(name, self._farewell(name, by)) for name in names])
+
+    def _farewell(self, name: str, by: str) -> Asked:
+        return Asked("down" if self.owned(name) else "leave", by)
 
     async def remove_worker(self, name: str, by: str = "") -> None:
         """Forget workers that are down; their logs stay. Raises Refused while one of them lives, or is needed."""
@@ -299,7 +331,7 @@ class Master:
         fresh = [name for name in stage.workers if name not in self.supervisors and name in wished]
         await self._engine.request(
             [
-                (name, Respecified(wished[name], by) if name in wished else Asked("down", by))
+                (name, Respecified(wished[name], by) if name in wished else self._farewell(name, by))
                 for name in stage.workers
                 if name not in fresh
             ]
@@ -377,6 +409,7 @@ class Master:
             waits_for=self.outlook(supervisor).waits_for,
             needed_by=sorted(self._engine.dependencies.on(worker.id)),
             probes={} if supervisor.probing is None else supervisor.probing.views(),
+            limits=views.limits(worker, {} if supervisor.watched is None else supervisor.watched.values),
             refused={name: text for name in self._operations if (text := self._obstacle(name, worker.id))},
         )
 
@@ -399,8 +432,10 @@ class Master:
         try:
             if self._operations[operation].changes:
                 self.records.require_writable()
-            if operation == "remove":
+            if operation == "remove" and self.owned(name):
                 self._obstacles.require_removable([name])
+            if act := _ACTS.get(operation):
+                self._obstacles.require_allowed(self.find(name), act)
         except BeeyardError as error:
             return str(error)
         return ""

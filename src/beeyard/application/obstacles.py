@@ -12,7 +12,7 @@ from beeyard.domain import order
 from beeyard.domain.errors import Invalid, NotFound, Refused
 from beeyard.domain.spec import WorkerSpec, check
 from beeyard.domain.values import instance_of
-from beeyard.ports.provider import Provider
+from beeyard.ports.provider import Act, Provider
 
 
 def find(supervisors: Mapping[str, Supervisor], name: str) -> list[Supervisor]:
@@ -70,6 +70,13 @@ class Obstacles:
         if problems:
             raise Invalid("spec_invalid", "{text}", text="\n".join(map(str, problems)), problems=problems)
         order.levels({name: list(spec.depends_on) for name, spec in known.items()})
+
+    def require_allowed(self, asked: Sequence[Supervisor], act: Act) -> None:
+        """Raises Refused for what is not to be done to a worker that lives."""
+        for supervisor in asked:
+            if supervisor.attempt() is not None:
+                spec = supervisor.worker.spec
+                self._providers[spec.provider].require_allowed(spec, act)
 
     def require_removable(self, names: Sequence[str]) -> None:
         """Raises Refused while one of these lives, or is needed by one that is not among them; NotFound."""

@@ -16,12 +16,12 @@ SHORTEST_PERIOD = 0.01
 
 
 class Probe:
-    """`said`: what its last answer was; `rests`: it is asked no more; `waited`: how long its last question stood in
-    line before it was asked (seconds)."""
+    """`said`: what its last answer was; `rests`: it is asked no more. Of its last question, in seconds: `waited`, how
+    long it stood in line; `time`, how long the answer might take, and `strain`, why that was longer than written."""
 
     __slots__ = (
         *("_ask", "_clock", "_decided", "_due", "_opens", "_streak", "_timer", "_took", "_took_all", "_waited_all"),
-        *("asked", "counted", "last", "rests", "role", "said", "spec", "task", "waited"),
+        *("asked", "counted", "last", "rests", "role", "said", "spec", "strain", "task", "time", "waited"),
     )
 
     def __init__(self, role: ProbeRole, spec: ProbeSpec, clock: Clock, ask: "Ask", decided: "Decided") -> None:
@@ -34,6 +34,8 @@ class Probe:
         self.rests = False
         self.asked = 0
         self.waited = 0.0
+        self.time: float = spec.timeout
+        self.strain = ""
         self._took = self._took_all = self._waited_all = 0.0
         self._clock = clock
         self._ask = ask
@@ -59,6 +61,8 @@ class Probe:
             took_mean=round(self._took_all / times, 4),
             waited=round(self.waited, 4),
             waited_mean=round(self._waited_all / times, 4),
+            timeout=round(self.time, 4),
+            strain=self.strain,
         )
 
     def begin(self, due: float, opens: float) -> None:

@@ -10,6 +10,9 @@ The first question of an attempt comes after a random part of its period, a seco
 started together are then not asked together ever after. It costs no time: a question at the very start nearly always
 finds a worker that does not listen yet, and the next one comes a whole period later.
 
+On a host under pressure a question may take longer (`given`), so that a worker which is slow like all others is not
+taken for a sick one.
+
 Between two questions a probe is a timer and nothing more, for there may be ten thousand.
 """
 
@@ -27,6 +30,7 @@ from beeyard.application.probe import Probe
 from beeyard.application.views import ProbeView
 from beeyard.domain.errors import BeeyardError, Invalid, Unavailable
 from beeyard.domain.messages import Handle, Probed
+from beeyard.domain.pressure import Strain
 from beeyard.domain.spec import Endpoint, ProbeRole, ProbeSpec, WorkerSpec
 from beeyard.domain.values import human_duration
 from beeyard.ports.clock import Clock
@@ -55,6 +59,7 @@ class Probing:
         roll: gives numbers in [0, 1): when within its spread a probe asks first.
         emit: takes each changed verdict; it may call `stop`.
         listen: begins to wait for the line of a log probe, and calls back once it was written.
+        strain: tells how hard the host makes it for everyone now.
         execs: shared by all attempts, so that not too many commands run at once.
         since: when the attempt started (monotonic); None: now, as `start` is called.
         resumed: the attempt ran before this master did; its first questions are spread over one period.
@@ -75,6 +80,7 @@ class Probing:
         emit: Callable[[Probed], None],
         *,
         listen: "Listen",
+        strain: Callable[[], Strain],
         execs: asyncio.Semaphore,
         since: float | None = None,
         resumed: bool = False,
@@ -91,6 +97,7 @@ class Probing:
         self._roll = roll
         self._emit = emit
         self._listen = listen
+        self._strain = strain
         self._execs = execs
         self._since = since
         self._spread = math.inf if resumed else SPREAD
@@ -209,10 +216,18 @@ class Probing:
             probe.hurry()
 
     async def _patiently(self, asked: Probe) -> Result | None:
-        """One question; a start that asked for more time has not failed yet."""
+        """One question; a start that asked for more time has not failed yet, and on a starving host all have more."""
+        strain, began = self._strain(), self._clock.now().mono
+        asked.time = given(asked.spec, strain)
+        asked.strain = strain.reason if asked.time > asked.spec.timeout else ""
         result = await self._ask(asked)
-        patient = asked.role == "startup" and self._notified is not None and self._notified.patient()
-        return None if patient and result is not None and not result.ok else result
+        if result is None or result.ok:
+            return result
+        if asked.role == "startup" and self._notified is not None and self._notified.patient():
+            return None
+        if asked.strain and self._clock.now().mono - began - asked.waited >= asked.spec.timeout:
+            return Result(False, f"{result.reason}, {human_duration(asked.spec.timeout)} as a rule ({asked.strain})")
+        return result
 
     async def _ask(self, asked: Probe) -> Result | None:
         """One question, by the means of the probe. None: no answer could be got, and the worker is not to blame."""
@@ -221,20 +236,22 @@ class Probing:
             match probe.means:
                 case "http":
                     url = http_address(self._spec.endpoints, self._handle.ports, probe)
-                    return await self._prober.http(url, probe.method, probe.headers, probe.timeout)
+                    return await self._prober.http(url, probe.method, probe.headers, asked.time)
                 case "tcp":
                     host, port = tcp_address(self._spec.endpoints, self._handle.ports, probe)
-                    return await self._prober.tcp(host, port, probe.timeout)
+                    return await self._prober.tcp(host, port, asked.time)
                 case "grpc":
                     host, port = tcp_address(self._spec.endpoints, self._handle.ports, probe)
-                    return await self._prober.grpc(host, port, probe.service, probe.timeout)
+                    return await self._prober.grpc(
+                        host, port, probe.service, asked.time, call=probe.call, headers=probe.headers
+                    )
                 case "exec":
                     began = self._clock.now().mono
                     async with self._execs:
                         asked.waited = self._clock.now().mono - began
-                        answer = await self._provider.exec(self._spec, probe.command, probe.timeout)
+                        answer = await self._provider.exec(self._spec, probe.command, asked.time)
                     self._weigh(asked)
-                    return _judged(probe, answer)
+                    return _judged(probe, answer, asked.time)
                 case "log":
                     if self._ears[asked.role].line is not None:
                         return Result(True)
@@ -282,10 +299,15 @@ Listen = Callable[[ProbeSpec, Callable[[], None]], Heard]
 # --- answers and addresses ------------------------------------------------------------------------------------------
 
 
-def _judged(probe: ProbeSpec, answer: Answer) -> Result:
+def given(probe: ProbeSpec, strain: Strain) -> float:
+    """How long a question may take now (seconds): two periods at most, for a hung worker must still be found out."""
+    return max(probe.timeout, min(probe.timeout * strain.factor, 2 * probe.period))
+
+
+def _judged(probe: ProbeSpec, answer: Answer, time: float) -> Result:
     """A command passes with exit code 0; otherwise its first line of output is the best reason there is."""
     if answer.timed_out:
-        return Result(False, f"{probe.command[0]} did not end within {human_duration(probe.timeout)}")
+        return Result(False, f"{probe.command[0]} did not end within {human_duration(time)}")
     if answer.code == 0:
         return Result(True)
     how = "was killed" if answer.code is None else f"ended with exit code {answer.code}"

@@ -24,8 +24,8 @@ from beeyard.ports.clock import Clock
 from beeyard.ports.provider import Provider, Reading
 
 PERIOD = 3.0
-"""Seconds between two looks, or questions whether one is needed. 500 workers that all run take about
-half a hundredth of a core so; looked at every second, twice to three times that (docs/performance.md)."""
+"""Seconds between two looks, or questions whether one is needed. 500 workers that all run take less than half a
+hundredth of a core so; looked at every second, twice that (docs/performance.md)."""
 REST = 15.0
 """Seconds between two looks while nothing runs. Four points of the last minute, in which nothing happened, are left."""
 SLOW = 5.0

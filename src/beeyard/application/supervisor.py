@@ -1,16 +1,20 @@
 """What the master holds for one worker: its record, and the few live things that no record can hold."""
 
+from collections.abc import Mapping
+
 from beeyard.application.notified import Notified
 from beeyard.application.probing import Probing
 from beeyard.application.views import WorkerView, view
 from beeyard.domain.curve import Curve
 from beeyard.domain.errors import Refused
+from beeyard.domain.limits import LimitName
 from beeyard.domain.messages import (
     Asked,
     Blocked,
     ContactLost,
     ContactRegained,
     Event,
+    Exceeded,
     Exited,
     Fired,
     HostRestarted,
@@ -22,8 +26,10 @@ from beeyard.domain.messages import (
     Probed,
     Rebased,
     Respecified,
+    Restricted,
     Said,
 )
+from beeyard.domain.watching import Watch
 from beeyard.domain.worker import Running, Starting, Stopping, Worker, describe, state
 from beeyard.ports.clock import Cancel
 from beeyard.ports.store import StoryEntry
@@ -32,10 +38,22 @@ CLOCK_SET = 0.5
 """Seconds by which the wall clock has to move against the monotonic one before we say that it was set."""
 
 
+class Watched:
+    """The watch over one attempt's limits: when it is measured next (monotonic), and what was seen so far."""
+
+    __slots__ = ("attempt", "due", "seen", "values")
+
+    def __init__(self, attempt: int, due: float) -> None:
+        self.attempt = attempt
+        self.due = due
+        self.seen = Watch()
+        self.values: Mapping[LimitName, float | None] = {}
+
+
 class Supervisor:
     """One worker. `revision` is the record's in the store."""
 
-    __slots__ = ("_seen", "curve", "notified", "probing", "revision", "timer", "worker")
+    __slots__ = ("_seen", "curve", "notified", "probing", "revision", "timer", "watched", "worker")
 
     def __init__(self, worker: Worker, revision: int) -> None:
         self.worker = worker
@@ -44,6 +62,7 @@ class Supervisor:
         self.probing: Probing | None = None
         self.notified: Notified | None = None
         self.curve: Curve | None = None
+        self.watched: Watched | None = None
         self._seen: tuple[Worker, float, WorkerView] | None = None
 
     def view(self, now: Now) -> WorkerView:
@@ -78,7 +97,8 @@ class Supervisor:
 
 def told(before: Worker, after: Worker, event: Event, at: float) -> StoryEntry | None:
     """The line this event adds to the worker's story; None when nothing changed that anybody would ask about."""
-    if type(before.phase) is type(after.phase) and before.wanted == after.wanted and before.health == after.health:
+    seen = [(type(worker.phase), worker.wanted, worker.health, worker.over) for worker in (before, after)]
+    if seen[0] == seen[1]:
         return None
     return StoryEntry(
         worker=after.id,
@@ -95,7 +115,8 @@ def in_words(event: Event) -> str:
     """An event as people say it."""
     match event:
         case Asked(want=want):
-            return {"hold": "master going down", "release": "master up again"}.get(want, f"{want} asked")
+            words = {"hold": "master going down", "release": "master up again", "leave": "to be removed"}
+            return words.get(want, f"{want} asked")
         case Respecified():
             return "spec changed"
         case Outdated(reason=reason):
@@ -118,9 +139,13 @@ def in_words(event: Event) -> str:
             return f"{role} probe {'passed' if passed else f'failed: {reason}'}"
         case Said(extend=extend):
             return "said what it does" if extend is None else "asked for more time"
+        case Exceeded(text=text):
+            return text
         case ContactLost(reason=reason):
             return f"contact lost: {reason}"
         case ContactRegained():
             return "contact regained"
+        case Restricted():
+            return "limits changed"
         case HostRestarted():
             return "the host restarted"

@@ -1,11 +1,13 @@
 """What status, lists and pages read: one worker as a flat record of plain values."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from beeyard.domain.curve import Sample
 from beeyard.domain.health import Health
+from beeyard.domain.limits import LimitName, Policy, Severity, kept_as
 from beeyard.domain.messages import Now
 from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.worker import Down, Failed, Preparing, Running, Starting, Stopping, Waiting, Worker, describe, state
@@ -40,7 +42,8 @@ class ProbeView(Struct, frozen=True):
     """One probe of the attempt that runs. `passed` is the verdict in force (None: none yet), `said` its last answer.
 
     In seconds: how long its last question took, and the mean of the `asked` ones; how long they waited for their turn
-    before that, for only so many commands run at once.
+    before that, for only so many commands run at once; and the `timeout` of the last one, with `strain` saying why that
+    was longer than written, if it was.
     """
 
     means: str
@@ -51,6 +54,30 @@ class ProbeView(Struct, frozen=True):
     took_mean: float
     waited: float
     waited_mean: float
+    timeout: float = 0.0
+    strain: str = ""
+
+
+class LimitView(Struct, frozen=True):
+    """One limit of a worker. `now`: what it bounds as last measured, None where nobody measured or nobody could.
+
+    `bound` and `now` are bytes, cores, percent of one core, seconds of CPU, bytes or operations a second, or counts, by
+    the limit's name; `kept` says by what it is kept here; `over` how far above it, or near it, the worker is.
+    """
+
+    bound: float
+    policy: Policy
+    now: float | None
+    kept: str
+    over: str
+
+
+class Alert(Struct, frozen=True):
+    """A limit with the policy `alert` is at another level than before; None: within it again."""
+
+    limit: LimitName
+    level: Severity | None
+    text: str
 
 
 class WorkerDetail(Struct, frozen=True):
@@ -73,6 +100,7 @@ class WorkerDetail(Struct, frozen=True):
     needed_by: list[str]
     refused: dict[str, str]
     probes: dict[str, ProbeView] = {}
+    limits: dict[LimitName, LimitView] = {}
 
 
 class WorkerEvent(Struct, frozen=True):
@@ -149,6 +177,19 @@ def last_attempt_at(worker: Worker, now: Now) -> float | None:
             return None if worker.death is None else round(worker.death.at - worker.death.uptime, 3)
 
 
+def limits(worker: Worker, now: Mapping[LimitName, float | None]) -> dict[LimitName, LimitView]:
+    """Its limits in force, with what was measured last."""
+    phase = worker.phase
+    means = phase.handle.state.get("held", {}) if isinstance(phase, Running | Stopping) else {}
+    found: dict[LimitName, LimitView] = {}
+    for name, limit in worker.limits.bounds.items():
+        kept = means.get(kept_as(name, limit), "")
+        if not kept or kept.startswith("not held"):
+            kept = "watched only" + (f" ({kept})" if kept else "") if limit.policy != "none" else "nothing"
+        found[name] = LimitView(limit.bound, limit.policy, now.get(name), kept, worker.over.get(name, ""))
+    return found
+
+
 def _note(worker: Worker) -> str:
     match worker.phase:
         case Preparing(blocked=text) | Down(reason=text) | Waiting(reason=text) | Failed(reason=text):
@@ -158,7 +199,7 @@ def _note(worker: Worker) -> str:
         case Running(contact_lost_since=lost) if lost is not None:
             return "contact lost: the launcher is being started again"
         case Running(status=text):
-            return worker.health.reason or text
+            return worker.health.reason or "; ".join(worker.over.values()) or text
         case Starting():
             return worker.health.reason
 

@@ -15,8 +15,9 @@ from beeyard.domain.secrets import REDACTED
 from beeyard.domain.spec import MasterSpec, Need, ProbeSpec, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, Memory, SignalNumber, signal_name
 
-SECTIONS = {"process": "execution"}
-"""Provider -> the key of its section in the worker file; the provider's own name otherwise."""
+SECTIONS = {"process": "execution", "unmanaged": ""}
+"""Provider -> the key of its section in the worker file, its own name otherwise; empty: what the section holds are keys
+of the worker itself."""
 
 NOTHING = "nothing"
 
@@ -116,7 +117,8 @@ def _parts(value: Struct) -> Iterator[tuple[str, Any, Any, bool]]:
     skipped: tuple[str, ...] = ()
     if isinstance(value, ProbeSpec):
         skipped = ("means", "target", "command")
-        yield value.means, value.command or value.target or True, Any, False
+        both = (value.target, *value.command) if value.target and value.command else ()
+        yield value.means, both or value.command or value.target or True, Any, False
     for field in structs.fields(value):
         if field.name not in skipped:
             default = field.default if field.default_factory is NODEFAULT else field.default_factory()

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from beeyard.domain import restart
 from beeyard.domain.health import Health
+from beeyard.domain.limits import ENDINGS, FINAL, MOST_RAISED, RAISE, LimitName, amount
 from beeyard.domain.messages import (
     Asked,
     Blocked,
@@ -28,6 +29,7 @@ from beeyard.domain.messages import (
     Destroy,
     Effect,
     Event,
+    Exceeded,
     Exit,
     Exited,
     Fired,
@@ -37,21 +39,26 @@ from beeyard.domain.messages import (
     Launched,
     LaunchFailed,
     Now,
+    OfAttempt,
     Outdated,
     Prepare,
     Prepared,
     Probed,
     Rebased,
     Respecified,
+    Restrict,
+    Restricted,
     Said,
     SetTimer,
     Terminate,
     Unwatch,
     Watch,
 )
-from beeyard.domain.spec import needs_restart
+from beeyard.domain.restart import ORDINARY, Outside
+from beeyard.domain.spec import Trigger, needs_restart
 from beeyard.domain.worker import (
     Cause,
+    CauseKind,
     Death,
     Down,
     Failed,
@@ -72,16 +79,16 @@ KILL_AGAIN = 10.0
 Step = tuple[Worker, list[Effect]]
 
 
-def step(worker: Worker, event: Event, now: Now, roll: float = 0.5) -> Step:
+def step(worker: Worker, event: Event, now: Now, outside: Outside = ORDINARY) -> Step:
     """Take one event. Returns the worker as it is now, and what has to be done, in order.
 
     Args:
-        roll: a number in [0, 1) for the jitter of a restart delay.
+        outside: chance, and how hard the host makes it; both say when a worker that ended comes back.
     """
     if _stale(worker, event):
         return worker, []
     handle = TRANSITIONS[type(worker.phase), type(event)]
-    worker, effects = handle(worker, worker.phase, event, now, roll)
+    worker, effects = handle(worker, worker.phase, event, now, outside)
     return settle(worker, now, effects)
 
 
@@ -100,7 +107,8 @@ def resume(worker: Worker, now: Now) -> list[Effect]:
         case Starting(attempt=attempt):
             return [Launch(attempt)]
         case Running(attempt=attempt, handle=handle):
-            return [Watch(attempt, handle)] if worker.spec.probes else []
+            restrict: list[Effect] = [Restrict(attempt)] if worker.phase.limits_due else []
+            return restrict + ([Watch(attempt, handle)] if _watched(worker) else [])
         case Stopping(attempt=attempt, step=taken, deadline=deadline):
             steps = worker.spec.stop
             last = Terminate(attempt, steps[taken - 1], taken) if taken <= len(steps) else Kill(attempt)
@@ -173,20 +181,40 @@ def _stop(worker: Worker, phase: Running, cause: Cause, now: Now, effects: list[
     return worker
 
 
+def _killed(worker: Worker, phase: Running, cause: Cause, now: Now, effects: list[Effect]) -> Worker:
+    """As after the last step of a stop that did not help."""
+    deadline = now.mono + KILL_AGAIN
+    stopping = Stopping(
+        generation=phase.generation,
+        attempt=phase.attempt,
+        handle=phase.handle,
+        since=phase.since,
+        cause=cause,
+        step=len(worker.spec.stop) + 1,
+        deadline=deadline,
+        ready_since=phase.ready_since,
+    )
+    worker = replace(worker, serial=worker.serial + 1, phase=stopping)
+    effects += [Unwatch(), Kill(phase.attempt), SetTimer("stop", deadline, worker.serial)]
+    return worker
+
+
 # --- what happened --------------------------------------------------------------------------------------------------
 
 
-def ignore(worker: Worker, phase: Phase, event: Event, now: Now, roll: float) -> Step:
+def ignore(worker: Worker, phase: Phase, event: Event, now: Now, outside: Outside) -> Step:
     """The event says nothing new in this phase."""
     return worker, []
 
 
-def asked(worker: Worker, phase: Phase, event: Asked, now: Now, roll: float) -> Step:
+def asked(worker: Worker, phase: Phase, event: Asked, now: Now, outside: Outside) -> Step:
     """A wish changes `wanted` and nothing else; what an operator asks for starts with a fresh budget."""
     wanted = worker.wanted
     match event.want:
         case "down":
             return (replace(worker, wanted=replace(wanted, on=False)) if wanted.on else worker), []
+        case "leave":
+            return replace(worker, wanted=replace(wanted, on=False, leave=True)), []
         case "hold":
             return (worker if wanted.held else replace(worker, wanted=replace(wanted, held=True))), []
         case "release" if not wanted.held:
@@ -197,45 +225,60 @@ def asked(worker: Worker, phase: Phase, event: Asked, now: Now, roll: float) -> 
     return replace(worker, wanted=Wanted(on, wanted.generation + 1), failures=(), trial=False), []
 
 
-def respecified(worker: Worker, phase: Phase, event: Respecified, now: Now, roll: float) -> Step:
+def respecified(worker: Worker, phase: Phase, event: Respecified, now: Now, outside: Outside) -> Step:
     """A new spec: another attempt only if this one would run differently. Switching `enabled` is a wish."""
     old, wanted = worker.spec, worker.wanted
     switched = old.enabled != event.spec.enabled
     up = event.spec.enabled if switched else wanted.on
     renew = up and (switched or needs_restart(old, event.spec) or isinstance(phase, Failed))
-    worker = replace(worker, spec=event.spec, wanted=Wanted(up, wanted.generation + renew, wanted.held))
-    if isinstance(phase, Running) and not renew and old.probes != event.spec.probes:
-        return _rewatched(worker, phase, now)
-    return (replace(worker, failures=(), trial=False) if renew else worker), []
+    leave = wanted.leave if up == wanted.on else not up
+    worker = replace(worker, spec=event.spec, wanted=Wanted(up, wanted.generation + renew, wanted.held, leave))
+    restricted = old.limits != event.spec.limits
+    if restricted:
+        worker = replace(worker, over={}, raised={})
+    effects: list[Effect] = []
+    if renew:
+        worker = replace(worker, failures=(), trial=False)
+        if isinstance(phase, Running):
+            worker = _stop(worker, phase, Cause("respec", "its spec changed"), now, effects)
+        return worker, effects
+    if restricted and isinstance(phase, Starting | Running):
+        phase = replace(phase, limits_due=True)
+        worker = replace(worker, phase=phase)
+    if not isinstance(phase, Running):
+        return worker, effects
+    if restricted:
+        effects.append(Restrict(phase.attempt))
+    return _rewatched(worker, phase, now, effects) if old.probes != event.spec.probes else (worker, effects)
 
 
-def outdated(worker: Worker, phase: Running, event: Outdated, now: Now, roll: float) -> Step:
+def outdated(worker: Worker, phase: Running, event: Outdated, now: Now, outside: Outside) -> Step:
     """Up anew, as if asked for; but its budget stays as it is, for nobody has looked at why it failed before."""
     worker = replace(worker, wanted=replace(worker.wanted, generation=worker.wanted.generation + 1))
     effects: list[Effect] = []
     return _stop(worker, phase, Cause("dependency", event.reason), now, effects), effects
 
 
-def rebased(worker: Worker, phase: Phase, event: Rebased, now: Now, roll: float) -> Step:
+def rebased(worker: Worker, phase: Phase, event: Rebased, now: Now, outside: Outside) -> Step:
     """What it started upon stays as it was; of those that are new what they are now is all there is to know."""
     return replace(worker, upon={need: worker.upon.get(need, attempt) for need, attempt in event.upon.items()}), []
 
 
-def prepared(worker: Worker, phase: Preparing, event: Prepared, now: Now, roll: float) -> Step:
+def prepared(worker: Worker, phase: Preparing, event: Prepared, now: Now, outside: Outside) -> Step:
     """All is there: order the next attempt."""
     attempt = worker.attempt + 1
     phase_ = Starting(phase.generation, attempt, now.mono)
     return replace(worker, phase=phase_, attempt=attempt, upon=event.upon), [Launch(attempt)]
 
 
-def blocked(worker: Worker, phase: Preparing, event: Blocked, now: Now, roll: float) -> Step:
+def blocked(worker: Worker, phase: Preparing, event: Blocked, now: Now, outside: Outside) -> Step:
     """Not all is there: keep the reason for those who look."""
     if event.reason == phase.blocked:
         return worker, []
     return replace(worker, phase=Preparing(phase.generation, event.reason)), []
 
 
-def launched(worker: Worker, phase: Starting, event: Launched, now: Now, roll: float) -> Step:
+def launched(worker: Worker, phase: Starting, event: Launched, now: Now, outside: Outside) -> Step:
     """It runs; without a startup or readiness probe that is all readiness can mean."""
     probes = worker.spec.probes
     ready = "startup" not in probes and "readiness" not in probes
@@ -247,29 +290,34 @@ def launched(worker: Worker, phase: Starting, event: Launched, now: Now, roll: f
         since_wall=now.wall,
         started="startup" not in probes,
         ready_since=now.mono if ready else None,
+        limits_due=phase.limits_due,
     )
     worker = replace(worker, phase=running, ports=event.handle.ports)
-    return worker, [Watch(phase.attempt, event.handle)] if probes else []
+    return worker, resume(worker, now)
 
 
-def launch_failed(worker: Worker, phase: Starting, event: LaunchFailed, now: Now, roll: float) -> Step:
+def launch_failed(worker: Worker, phase: Starting, event: LaunchFailed, now: Now, outside: Outside) -> Step:
     """It could not even start: an ending like any other for the restart policy."""
-    return _ended(worker, phase, Exit(note=event.reason), Cause("launch", event.reason), now, roll, [])
+    cause = Cause("launch", event.reason, refusal=event.refusal)
+    return _ended(worker, phase, Exit(note=event.reason), cause, now, outside, [])
 
 
-def exited(worker: Worker, phase: Starting | Running, event: Exited, now: Now, roll: float) -> Step:
+def exited(worker: Worker, phase: Starting | Running, event: Exited, now: Now, outside: Outside) -> Step:
     """It ended by itself, or by a hand that is not ours."""
     effects: list[Effect] = [Unwatch(), Destroy(phase.attempt)]
-    return _ended(worker, phase, event.exit, _cause(event.exit), now, roll, effects)
+    cause = _cause(event.exit, worker)
+    if cause.kind == "oom":
+        worker = _raised(worker, "memory.max_rss")
+    return _ended(worker, phase, event.exit, cause, now, outside, effects)
 
 
-def exited_stopping(worker: Worker, phase: Stopping, event: Exited, now: Now, roll: float) -> Step:
+def exited_stopping(worker: Worker, phase: Stopping, event: Exited, now: Now, outside: Outside) -> Step:
     """It ended because we ended it."""
     effects: list[Effect] = [CancelTimer(), Destroy(phase.attempt)]
-    return _ended(worker, phase, event.exit, phase.cause, now, roll, effects)
+    return _ended(worker, phase, event.exit, phase.cause, now, outside, effects)
 
 
-def stop_overdue(worker: Worker, phase: Stopping, event: Fired, now: Now, roll: float) -> Step:
+def stop_overdue(worker: Worker, phase: Stopping, event: Fired, now: Now, outside: Outside) -> Step:
     """The last step did not end it: take the next; after the last, kill, and again until the end is seen."""
     steps = worker.spec.stop
     serial = worker.serial + 1
@@ -283,19 +331,19 @@ def stop_overdue(worker: Worker, phase: Stopping, event: Fired, now: Now, roll: 
     return replace(worker, phase=phase_, serial=serial), [order, SetTimer("stop", deadline, serial)]
 
 
-def wait_over(worker: Worker, phase: Waiting, event: Fired, now: Now, roll: float) -> Step:
+def wait_over(worker: Worker, phase: Waiting, event: Fired, now: Now, outside: Outside) -> Step:
     """The delay is over."""
     effects: list[Effect] = []
     return _again(worker, effects), effects
 
 
-def trial(worker: Worker, phase: Failed, event: Fired, now: Now, roll: float) -> Step:
+def trial(worker: Worker, phase: Failed, event: Fired, now: Now, outside: Outside) -> Step:
     """The cool-down is over: one trial start."""
     effects: list[Effect] = []
     return _again(worker, effects, trial=True), effects
 
 
-def probed(worker: Worker, phase: Running, event: Probed, now: Now, roll: float) -> Step:
+def probed(worker: Worker, phase: Running, event: Probed, now: Now, outside: Outside) -> Step:
     """A probe's verdict changed. Only a failed startup or liveness ends the attempt."""
     effects: list[Effect] = []
     if event.role != "readiness" and not event.passed:
@@ -314,14 +362,14 @@ def probed(worker: Worker, phase: Running, event: Probed, now: Now, roll: float)
     return worker, effects
 
 
-def said(worker: Worker, phase: Running, event: Said, now: Now, roll: float) -> Step:
+def said(worker: Worker, phase: Running, event: Said, now: Now, outside: Outside) -> Step:
     """What it says of itself is kept for those who look."""
     if event.status is None or event.status == phase.status:
         return worker, []
     return replace(worker, phase=replace(phase, status=event.status)), []
 
 
-def extended(worker: Worker, phase: Stopping, event: Said, now: Now, roll: float) -> Step:
+def extended(worker: Worker, phase: Stopping, event: Said, now: Now, outside: Outside) -> Step:
     """It asked for more time to end: the step that was taken lasts longer, never shorter; a kill is not taken back."""
     until = now.mono + (event.extend or 0.0)
     if phase.step > len(worker.spec.stop) or until <= phase.deadline:
@@ -330,17 +378,40 @@ def extended(worker: Worker, phase: Stopping, event: Said, now: Now, roll: float
     return worker, [SetTimer("stop", until, worker.serial)]
 
 
-def contact_lost(worker: Worker, phase: Running, event: ContactLost, now: Now, roll: float) -> Step:
+def exceeded(worker: Worker, phase: Running, event: Exceeded, now: Now, outside: Outside) -> Step:
+    """A limit is at another level. Policies that end the attempt say so; all others are for those who look."""
+    over = {name: text for name, text in worker.over.items() if name != event.limit}
+    if event.level is not None:
+        over[event.limit] = event.text
+    worker = replace(worker, over=over)
+    effects: list[Effect] = []
+    if event.act is None:
+        return worker, effects
+    cause = Cause("limit", event.text, event.level or "critical", event.act in FINAL)
+    if event.act == "immediate_kill":
+        return _killed(worker, phase, cause, now, effects), effects
+    if event.act == "restart_adjusted":
+        worker = _raised(worker, event.limit)
+    return _stop(worker, phase, cause, now, effects), effects
+
+
+def restricted(worker: Worker, phase: Running, event: Restricted, now: Now, outside: Outside) -> Step:
+    """Other limits, the same attempt, whose output begins where it did."""
+    handle = replace(event.handle, output=phase.handle.output)
+    return replace(worker, phase=replace(phase, handle=handle, limits_due=False)), []
+
+
+def contact_lost(worker: Worker, phase: Running, event: ContactLost, now: Now, outside: Outside) -> Step:
     """Out of sight is not dead: it stays running, and says since when nobody could look."""
     return replace(worker, phase=replace(phase, contact_lost_since=now.mono)), []
 
 
-def contact_regained(worker: Worker, phase: Running, event: ContactRegained, now: Now, roll: float) -> Step:
+def contact_regained(worker: Worker, phase: Running, event: ContactRegained, now: Now, outside: Outside) -> Step:
     """It was there all the time."""
     return replace(worker, phase=replace(phase, contact_lost_since=None)), []
 
 
-def host_restarted(worker: Worker, phase: Phase, event: HostRestarted, now: Now, roll: float) -> Step:
+def host_restarted(worker: Worker, phase: Phase, event: HostRestarted, now: Now, outside: Outside) -> Step:
     """Nothing runs any more; what is wanted up starts anew, outside the budget.
 
     Only `unless-stopped` remembers over a reboot that an operator stopped the worker; `always` means always.
@@ -363,7 +434,7 @@ def _ended(
     exit: Exit,
     cause: Cause,
     now: Now,
-    roll: float,
+    outside: Outside,
     effects: list[Effect],
 ) -> Step:
     """One end: what was asked for is not judged, everything else is."""
@@ -374,11 +445,15 @@ def _ended(
         decision = "another start was asked for" if worker.wanted.up else "stays down, as asked"
         worker = _buried(worker, phase, exit, cause, decision, now, ready_for, effects)
         return replace(worker, phase=Down(phase.generation, decision)), effects
+    if cause.final:
+        reason = f"{cause.detail}; down until it is asked for"
+        worker = _buried(worker, phase, exit, cause, "stays down until it is asked for", now, ready_for, effects)
+        return replace(worker, phase=Failed(phase.generation, reason)), effects
     policy = worker.spec.restart
     failures = restart.counted(policy, worker.failures, now.mono, ready_for)
-    ending = restart.Ending(exit.success, "health" if cause.kind == "probe" else "exit")
-    trial = worker.trial and ready_for < policy.reset_after
-    verdict = restart.judge(policy, ending, failures, now.mono, roll, trial=trial)
+    ending = restart.Ending(exit.success, _TRIGGERS.get(cause.kind, "exit"), cause.severity)
+    trial = worker.trial and not restart.recovered(policy, ready_for)
+    verdict = restart.judge(policy, ending, failures, now.mono, outside, trial=trial)
     worker = _buried(worker, phase, exit, cause, verdict.reason, now, ready_for, effects)
     worker = replace(worker, failures=failures, serial=worker.serial + 1)
     match verdict:
@@ -417,41 +492,59 @@ def _buried(
         decision=decision,
         pid=pid,
     )
-    return replace(worker, death=death, health=Health())
+    return replace(worker, death=death, health=Health(), over={})
 
 
-def _cause(exit: Exit) -> Cause:
+_TRIGGERS: dict[CauseKind, Trigger] = {"probe": "health", "limit": "resource", "oom": "resource"}
+"""What the restart policy calls an end of this kind; any other is an exit."""
+
+
+def _cause(exit: Exit, worker: Worker) -> Cause:
     if exit.oom:
-        return Cause("oom", describe(exit))
+        limit = worker.limits.bounds.get("memory.max_rss")
+        if limit is None or limit.policy not in ENDINGS:
+            return Cause("oom", describe(exit))
+        text = f"memory.max_rss: over {amount('memory.max_rss', limit.bound)}, {describe(exit)}"
+        return Cause("oom", text, final=limit.policy in FINAL)
     if exit.signal is not None:
         return Cause("signal", describe(exit))
     return Cause("unknown" if exit.code is None else "exit", describe(exit))
 
 
-def _rewatched(worker: Worker, phase: Running, now: Now) -> Step:
+def _raised(worker: Worker, name: LimitName) -> Worker:
+    """With this bound raised for the next attempts, if that is its policy and it may be raised still."""
+    limit = worker.spec.limits.bounds.get(name)
+    if limit is None or limit.policy != "restart_adjusted":
+        return worker
+    factor = min(worker.raised.get(name, 1.0) * RAISE, MOST_RAISED)
+    return replace(worker, raised={**worker.raised, name: factor})
+
+
+def _watched(worker: Worker) -> bool:
+    """Whether anybody is to look at an attempt while it runs."""
+    return bool(worker.spec.probes or worker.spec.limits.watched)
+
+
+def _rewatched(worker: Worker, phase: Running, now: Now, effects: list[Effect]) -> Step:
     """Other probes for the same attempt: it is ready again when the new ones say so."""
     probes = worker.spec.probes
     ready = phase.ready_since or now.mono if "startup" not in probes and "readiness" not in probes else None
-    effects: list[Effect] = [Unwatch()]
-    if probes:
+    effects.append(Unwatch())
+    if _watched(worker):
         effects.append(Watch(phase.attempt, phase.handle))
     phase = replace(phase, started="startup" not in probes, ready_since=ready)
     return replace(worker, phase=phase, health=Health()), effects
 
 
 def _stale(worker: Worker, event: Event) -> bool:
-    match event:
-        case Fired(serial=serial):
-            return serial != worker.serial
-        case Launched() | LaunchFailed() | Exited() | Probed() | Said() | ContactLost() | ContactRegained():
-            return event.attempt != worker.attempt
-        case _:
-            return False
+    if isinstance(event, Fired):
+        return event.serial != worker.serial
+    return isinstance(event, OfAttempt) and event.attempt != worker.attempt
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
 
-Transition = Callable[[Worker, Any, Any, Now, float], Step]
+Transition = Callable[[Worker, Any, Any, Now, Outside], Step]
 
 PHASES: tuple[type[Phase], ...] = (Down, Preparing, Starting, Running, Stopping, Waiting, Failed)
 
@@ -469,6 +562,8 @@ _ROWS: dict[type[Event], tuple[Transition, ...]] = {
     Fired: (ignore, ignore, ignore, ignore, stop_overdue, wait_over, trial),
     Probed: (ignore, ignore, ignore, probed, ignore, ignore, ignore),
     Said: (ignore, ignore, ignore, said, extended, ignore, ignore),
+    Exceeded: (ignore, ignore, ignore, exceeded, ignore, ignore, ignore),
+    Restricted: (ignore, ignore, ignore, restricted, ignore, ignore, ignore),
     ContactLost: (ignore, ignore, ignore, contact_lost, ignore, ignore, ignore),
     ContactRegained: (ignore, ignore, ignore, contact_regained, ignore, ignore, ignore),
     HostRestarted: (host_restarted,) * len(PHASES),

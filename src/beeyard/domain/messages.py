@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from beeyard.domain.limits import Ending, LimitName, Severity
+from beeyard.domain.refusals import Refusal
 from beeyard.domain.spec import ProbeRole, StopStep, WorkerSpec
 
 Timer = Literal["stop", "retry"]
@@ -41,7 +43,10 @@ class Usage(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Exit(Struct, frozen=True, omit_defaults=True):
-    """How an attempt ended. Neither code nor signal: unknown, because nobody who could tell is left."""
+    """How an attempt ended. Neither code nor signal: unknown, because nobody who could tell is left.
+
+    `left`: it did not end at all; it is not Beeyard's own, and from now on nobody here looks after it.
+    """
 
     code: int | None = None
     signal: int | None = None
@@ -50,6 +55,7 @@ class Exit(Struct, frozen=True, omit_defaults=True):
     leftovers: int = 0
     usage: Usage | None = None
     note: str = ""
+    left: bool = False
 
     @property
     def success(self) -> bool:
@@ -61,9 +67,12 @@ class Exit(Struct, frozen=True, omit_defaults=True):
 
 
 class Asked(Struct, frozen=True):
-    """Someone asked for the worker to be up, down, or up anew; or to pause with all others, and to go on."""
+    """Someone asked for the worker to be up, down, or up anew; or to pause with all others, and to go on.
 
-    want: Literal["up", "down", "restart", "hold", "release"]
+    `leave`: down, because nobody is to look after it any more.
+    """
+
+    want: Literal["up", "down", "restart", "hold", "release", "leave"]
     by: str = ""
 
 
@@ -113,6 +122,7 @@ class LaunchFailed(Struct, frozen=True):
 
     attempt: int
     reason: str
+    refusal: Refusal | None = None
 
 
 class Exited(Struct, frozen=True):
@@ -146,6 +156,23 @@ class Said(Struct, frozen=True):
     extend: float | None = None
 
 
+class Exceeded(Struct, frozen=True):
+    """One of its limits is at another level than before (None: within it again); `act`: what the policy wants now."""
+
+    attempt: int
+    limit: LimitName
+    level: Severity | None
+    text: str
+    act: Ending | None = None
+
+
+class Restricted(Struct, frozen=True):
+    """The attempt is kept within other limits than before; `handle` is what finds it now."""
+
+    attempt: int
+    handle: Handle
+
+
 class ContactLost(Struct, frozen=True):
     """The provider can't tell at present whether the attempt still runs."""
 
@@ -163,6 +190,9 @@ class HostRestarted(Struct, frozen=True):
     """The host booted since: nothing that ran then runs now."""
 
 
+OfAttempt = Launched | LaunchFailed | Exited | Probed | Said | Exceeded | Restricted | ContactLost | ContactRegained
+"""Facts that mean nothing once another attempt is the current one."""
+
 Event = (
     Asked
     | Respecified
@@ -176,6 +206,8 @@ Event = (
     | Fired
     | Probed
     | Said
+    | Exceeded
+    | Restricted
     | ContactLost
     | ContactRegained
     | HostRestarted
@@ -227,14 +259,20 @@ class CancelTimer(Struct, frozen=True):
 
 
 class Watch(Struct, frozen=True):
-    """Begin the probes of this attempt; answer Probed whenever a verdict changes."""
+    """Begin the probes of this attempt and the watch over its limits; answer Probed and Exceeded on what changes."""
 
     attempt: int
     handle: Handle
 
 
 class Unwatch(Struct, frozen=True):
-    """End the probes."""
+    """End the probes, and the watch over the limits."""
+
+
+class Restrict(Struct, frozen=True):
+    """Keep this attempt, which runs, within the limits as they are now; answer Restricted. Harmless twice."""
+
+    attempt: int
 
 
 class Bury(Struct, frozen=True):
@@ -243,4 +281,4 @@ class Bury(Struct, frozen=True):
     attempt: int
 
 
-Effect = Prepare | Launch | Terminate | Kill | Destroy | SetTimer | CancelTimer | Watch | Unwatch | Bury
+Effect = Prepare | Launch | Terminate | Kill | Destroy | SetTimer | CancelTimer | Watch | Unwatch | Restrict | Bury

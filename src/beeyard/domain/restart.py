@@ -1,4 +1,4 @@
-"""Whether a worker that ended comes back, when, and the reason in words. Pure: now and chance are arguments.
+"""Whether a worker that ended comes back, when, and the reason in words. Pure: time, chance and the host are arguments.
 
 Every exit nobody asked for passes here, those after failed probes included: a sick worker must not escape the budget.
 """
@@ -7,7 +7,9 @@ from math import ceil
 
 from msgspec import Struct
 
-from beeyard.domain.spec import Backoff, RestartPolicy, Severity, Trigger
+from beeyard.domain.limits import Severity
+from beeyard.domain.pressure import CALM, Strain
+from beeyard.domain.spec import Backoff, RestartPolicy, Trigger
 from beeyard.domain.values import Duration, human_duration
 
 
@@ -42,14 +44,30 @@ class Ending(Struct, frozen=True):
     severity: Severity = "critical"
 
 
+class Outside(Struct, frozen=True, gc=False):
+    """What nobody here decides: `roll`, a number in [0, 1) for the jitter, and how hard the host makes it."""
+
+    roll: float = 0.5
+    strain: Strain = CALM
+
+
+ORDINARY = Outside()
+"""No jitter either way, and a host at ease."""
+
+
 def judge(
-    policy: RestartPolicy, ending: Ending, failures: tuple[float, ...], now: float, roll: float, *, trial: bool = False
+    policy: RestartPolicy,
+    ending: Ending,
+    failures: tuple[float, ...],
+    now: float,
+    outside: Outside,
+    *,
+    trial: bool = False,
 ) -> Verdict:
     """What follows one exit that nobody asked for.
 
     Args:
         failures: monotonic times of the exits that count, this one included, oldest first (see `counted`).
-        roll: a number in [0, 1) for the jitter.
         trial: the attempt that ended was the one trial of a half-open breaker.
     """
     if policy.policy == "never":
@@ -71,10 +89,11 @@ def judge(
             f"one trial start in {human_duration(policy.cool_down)}",
             now + policy.cool_down,
         )
-    delay = _delay(backoff, tries, policy.jitter, roll)
+    delay = _spaced(_delay(backoff, tries, policy.jitter, outside.roll), outside)
     text = "restarted at once" if delay == 0 else f"restart in {human_duration(delay)}"
     budget = "unlimited" if backoff.max_retries is None else f"{backoff.max_retries}"
-    return Retry(now + delay, f"{text} ({tries + 1} of {budget} within {human_duration(policy.window)})")
+    why = [f"{tries + 1} of {budget} within {human_duration(policy.window)}", outside.strain.reason]
+    return Retry(now + delay, f"{text} ({'; '.join(filter(None, why))})")
 
 
 def counted(policy: RestartPolicy, failures: tuple[float, ...], now: float, ready_for: float) -> tuple[float, ...]:
@@ -89,6 +108,11 @@ def counted(policy: RestartPolicy, failures: tuple[float, ...], now: float, read
     return (*(at for at in failures[-ceil(largest) :] if now - at < policy.window), now)
 
 
+def recovered(policy: RestartPolicy, ready_for: float) -> bool:
+    """Whether a trial start has closed the breaker; where health resets nothing, when the window is over."""
+    return ready_for >= (policy.reset_after or policy.window)
+
+
 _ENOUGH = 16
 """Exits remembered where retries are unlimited: only the delay still grows with them, and it is capped long before."""
 
@@ -97,6 +121,13 @@ def _delay(backoff: Backoff, tries: int, jitter: float, roll: float) -> float:
     """Exponential, capped, then spread by up to `jitter` either way. The power is bounded, for floats overflow."""
     flat = min(backoff.delay * min(backoff.factor, 1e4) ** min(tries, 64), backoff.max_delay)
     return max(0.0, flat * (1 + jitter * (2 * roll - 1)))
+
+
+def _spaced(delay: float, outside: Outside) -> float:
+    """Later on a host under pressure, for each start makes it worse: by its factor; and what would come at once, after
+    something like a second for each 1 of it, each worker at another moment."""
+    more = outside.strain.factor - 1.0
+    return max(delay * (1.0 + more), more * (0.5 + outside.roll))
 
 
 def _scaled(policy: RestartPolicy, ending: Ending) -> Backoff:

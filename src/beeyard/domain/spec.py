@@ -17,6 +17,7 @@ from msgspec import Meta, Struct, field
 
 from beeyard.domain.address import address
 from beeyard.domain.errors import Invalid, Problem
+from beeyard.domain.limits import UNLIMITED, Limits, Severity, held
 from beeyard.domain.plain import Mismatch, nearest, read
 from beeyard.domain.values import (
     NAME,
@@ -34,7 +35,6 @@ Condition = Literal["started", "ready", "healthy", "completed"]
 ProbeRole = Literal["startup", "readiness", "liveness"]
 ProbeMeans = Literal["http", "tcp", "grpc", "exec", "log", "notify", "process"]
 Trigger = Literal["exit", "health", "resource"]
-Severity = Literal["warning", "critical", "emergency"]
 
 SIGNALS = frozenset(map(int, signal.valid_signals()))
 DECADE = 10 * 365 * 86400.0
@@ -101,7 +101,8 @@ class ProbeSpec(Struct, frozen=True, omit_defaults=True):
 
     `target`: http a URL or a path; tcp and grpc `host:port`, a port, or an endpoint's name; log a
     regular expression that a line of output has to contain; else unused. `service`: which one of a gRPC server, empty
-    for the server as a whole. `stream`: where log looks, empty for both.
+    for the server as a whole; `call`: which of its methods answers instead of the health service, as
+    `package.Service/Method`. `headers` go with a question by http or grpc. `stream`: where log looks, empty for both.
     `failures` and `successes` count consecutive equal results.
     """
 
@@ -111,6 +112,10 @@ class ProbeSpec(Struct, frozen=True, omit_defaults=True):
     method: Annotated[str, Meta(pattern=r"^[A-Za-z]{1,20}(?!\n)$", description="a method such as GET")] = "GET"
     headers: Annotated[dict[HeaderName, Line], Meta(max_length=100)] = field(default_factory=dict)
     service: Line = ""
+    call: Annotated[
+        str,
+        Meta(pattern=r"^([A-Za-z0-9_.]{1,512}/[A-Za-z0-9_]{1,256})?(?!\n)$", description="package.Service/Method"),
+    ] = ""
     stream: Literal["", "stdout", "stderr"] = ""
     endpoint: Chosen = ""
     period: Period = Duration(10.0)
@@ -163,6 +168,7 @@ class WorkerSpec(Struct, frozen=True, omit_defaults=True):
     probes: dict[ProbeRole, ProbeSpec] = field(default_factory=dict)
     restart: RestartPolicy = RestartPolicy()
     stop: Annotated[tuple[StopStep, ...], Meta(min_length=1, max_length=100)] = (StopStep(),)
+    limits: Limits = UNLIMITED
     logs: LogSpec = LogSpec()
     origin: Origin = "cli"
 
@@ -284,4 +290,7 @@ def watchdog(spec: WorkerSpec) -> Duration | None:
 def needs_restart(old: WorkerSpec, new: WorkerSpec) -> bool:
     """Whether going from one spec to the other means another attempt, or is a matter of supervision alone."""
     told = (notifies(old), watchdog(old)) != (notifies(new), watchdog(new))
-    return told or (old.provider, old.run, old.endpoints) != (new.provider, new.run, new.endpoints)
+    kept = [(hold.virtual, hold.descriptors) for hold in (held(old.limits), held(new.limits))]  # Told at its start.
+    return (
+        told or kept[0] != kept[1] or (old.provider, old.run, old.endpoints) != (new.provider, new.run, new.endpoints)
+    )

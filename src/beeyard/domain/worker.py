@@ -9,22 +9,28 @@ from msgspec import Struct
 
 from beeyard.domain.curve import Sample
 from beeyard.domain.health import Health
+from beeyard.domain.limits import LimitName, Limits, Severity, raised
 from beeyard.domain.messages import Exit, Handle
+from beeyard.domain.refusals import Refusal
 from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.values import signal_name
 
-CauseKind = Literal["exit", "signal", "oom", "launch", "probe", "operator", "dependency", "respec", "host", "unknown"]
+CauseKind = Literal[
+    "exit", "signal", "oom", "launch", "probe", "limit", "operator", "dependency", "respec", "host", "unknown"
+]
 
 
 class Wanted(Struct, frozen=True, omit_defaults=True, gc=False):
     """Set by requests alone. A phase of another generation is out of date and has to make way.
 
-    `on` is what people want of this worker; `held` while the whole master is taken down, which is to change no wish.
+    `on` is what people want of this worker; `held` while the whole master is taken down, which is to change no wish;
+    `leave` when it is not on because nobody is to look after it any more.
     """
 
     on: bool
     generation: int = 1
     held: bool = False
+    leave: bool = False
 
     @property
     def up(self) -> bool:
@@ -33,10 +39,16 @@ class Wanted(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Cause(Struct, frozen=True, omit_defaults=True, gc=False):
-    """Why an attempt ended, or is being ended."""
+    """Why an attempt ended, or is being ended; `severity` for the restart policy, `final` if nothing is to follow.
+
+    `refusal`: of what kind it was, where the launch was refused.
+    """
 
     kind: CauseKind
     detail: str = ""
+    severity: Severity = "critical"
+    final: bool = False
+    refusal: Refusal | None = None
 
 
 class Death(Struct, frozen=True, omit_defaults=True):
@@ -76,18 +88,20 @@ class Preparing(Struct, frozen=True, tag=True, gc=False):
 
 
 class Starting(Struct, frozen=True, tag=True, gc=False):
-    """The launch of `attempt` is ordered and not yet answered."""
+    """The launch of `attempt` is ordered and not yet answered. `limits_due`: the limits changed since."""
 
     generation: int
     attempt: int
     since: float
+    limits_due: bool = False
 
 
 class Running(Struct, frozen=True, tag=True):
     """`attempt` runs.
 
     `started`: its startup probe passed, if it has one. `ready_since` is None while it is not ready,
-    `contact_lost_since` unless we lost sight of it. `status` is what it says of itself.
+    `contact_lost_since` unless we lost sight of it. `status` is what it says of itself. `limits_due`: it is not yet
+    kept within its limits as they are now.
     """
 
     generation: int
@@ -99,6 +113,7 @@ class Running(Struct, frozen=True, tag=True):
     ready_since: float | None = None
     contact_lost_since: float | None = None
     status: str = ""
+    limits_due: bool = False
 
 
 class Stopping(Struct, frozen=True, tag=True):
@@ -137,7 +152,8 @@ class Worker(Struct, frozen=True, omit_defaults=True):
     """Everything that outlives the master.
 
     `attempt` is the number of the last one, `serial` that of the last timer; `ports` are the ones it had last, `upon`
-    the attempts of those that it is to be restarted with, as they were when it started.
+    the attempts of those that it is to be restarted with, as they were when it started. `over` says of limits that the
+    attempt exceeds, or is about to, by how much; `raised` are the factors of those that `restart_adjusted` raised.
     """
 
     spec: WorkerSpec
@@ -152,11 +168,18 @@ class Worker(Struct, frozen=True, omit_defaults=True):
     death: Death | None = None
     ports: dict[str, int] = {}
     upon: dict[str, int] = {}
+    over: dict[LimitName, str] = {}
+    raised: dict[LimitName, float] = {}
 
     @property
     def id(self) -> str:
         """The worker's id."""
         return self.spec.id
+
+    @property
+    def limits(self) -> Limits:
+        """Those in force: the spec's, raised where that was the policy."""
+        return raised(self.spec.limits, self.raised)
 
 
 def new(spec: WorkerSpec) -> Worker:
@@ -185,6 +208,8 @@ def state(worker: Worker) -> str:
 
 def describe(exit: Exit) -> str:
     """An exit in words: `exit code 3`, `SIGSEGV (core dumped)`, `end unknown`."""
+    if exit.left:
+        return "let go: it runs on"
     if exit.oom:
         return "killed by the kernel: out of memory"
     if exit.signal is not None:

@@ -81,10 +81,15 @@ def _reason(error: BaseException) -> BaseException:
 async def _serve(paths: Paths) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, told.set)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is for whoever is in the foreground.
     application = await bootstrap.build(paths, keep_master=bootstrap.master_argv(paths))
     master = application.master
+
+    def leave() -> None:
+        application.launcher.retire()  # It may be the one that tells us, for it ends as well.
+        told.set()
+
+    loop.add_signal_handler(signal.SIGTERM, leave)
     async with master.running(), serving(master, paths.master_socket):
         _leave_word(paths, None)
         log.info("master of %s: %d workers", paths.state, len(master.supervisors))

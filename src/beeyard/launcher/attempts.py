@@ -8,17 +8,21 @@ is left. What a predecessor started is found again by `survey`.
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from signal import SIGKILL
 from typing import Any
 
 from beeyard.launcher import kernel
+from beeyard.launcher.controllers import Hold
+from beeyard.launcher.holding import Holding
 from beeyard.launcher.keeper import say
 from beeyard.launcher.kernel import Identity
+from beeyard.launcher.kills import Kills
 from beeyard.launcher.loop import Loop
 from beeyard.launcher.paths import Paths
+from beeyard.launcher.refusals import SpawnFailed
 from beeyard.launcher.spare import Spare
-from beeyard.launcher.spawn import Order, Spawner, SpawnFailed
+from beeyard.launcher.spawn import Order, Spawner, limit
 from beeyard.launcher.trees import MARK, Forest, Tree
 
 LINGER = 0.005
@@ -36,10 +40,23 @@ Key = tuple[str, int]
 class Attempt:
     """One incarnation. `exit` is set when its leader ended, `done` when it may be reported.
 
-    `asked`: how many steps of a stop were taken.
+    `asked`: how many steps of a stop were taken; `killed`: by us. `held`: by what it is kept within its limits.
     """
 
-    __slots__ = ("asked", "attempt", "done", "exit", "identity", "pidfd", "tree", "waited", "worker")
+    __slots__ = (
+        "asked",
+        "attempt",
+        "done",
+        "exit",
+        "held",
+        "host_kills",
+        "identity",
+        "killed",
+        "pidfd",
+        "tree",
+        "waited",
+        "worker",
+    )
 
     def __init__(self, worker: str, attempt: int, identity: Identity, tree: Tree, pidfd: int | None = None) -> None:
         self.worker = worker
@@ -49,8 +66,16 @@ class Attempt:
         self.pidfd = pidfd
         self.exit: dict[str, Any] | None = None
         self.asked = 0
+        self.killed = False
+        self.held: dict[str, str] = {}
+        self.host_kills = 0
         self.done = False
         self.waited = 0.0
+
+    @property
+    def name(self) -> str:
+        """Unlike every other attempt's."""
+        return f"{self.worker}@{self.attempt}"
 
     def report(self) -> dict[str, Any]:
         """This attempt as the table shows it."""
@@ -60,16 +85,18 @@ class Attempt:
             "pid": self.identity.pid,
             "start": self.identity.start,
             "exit": self.exit if self.done else None,
+            **({"held": self.held} if self.held else {}),
         }
 
 
 class Attempts:
     """All attempts that this launcher knows."""
 
-    def __init__(self, paths: Paths, loop: Loop, forest: Forest, spawner: Spawner) -> None:
+    def __init__(self, paths: Paths, loop: Loop, forest: Forest, holding: Holding, spawner: Spawner) -> None:
         self._paths = paths
         self._loop = loop
         self._forest = forest
+        self._holding = holding
         self._spawner = spawner
         self._table: dict[str, dict[int, Attempt]] = {}
         self._by_pid: dict[int, Attempt] = {}
@@ -78,6 +105,7 @@ class Attempts:
         self._base = {k: v for k, v in os.environ.items() if not k.startswith("BEEYARD_")}
         self.on_exit: Callable[[dict[str, Any]], None] = lambda report: None
         self.many: Callable[[], bool] = lambda: False
+        self._kills = Kills(holding)
         forest.strays = self._strays
 
     def reports(self) -> list[dict[str, Any]]:
@@ -106,20 +134,39 @@ class Attempts:
             os.fchown(err, message["user"], -1)
         order = Order.of(message, self._environment(worker, number, message))
         many = self.many()
-        spare, self._spare = (None, self._spare) if many else (self._spare, None)
+        hold = message.get("hold") or {}
+        moves = self._holding.moves(hold)
+        spare, self._spare = (None, self._spare) if many and not moves else (self._spare, None)
+        if spare is None and moves:
+            # Its first instruction has to be within the limits: it waits, forked, until it was moved there.
+            spare = Spare.anyhow(self._forest.plant(worker, number), self._spawner)
         tree = spare.tree if spare is not None else self._forest.plant(worker, number)
+        name = f"{worker}@{number}"
+        waiting = [spare.pid] if spare is not None else []
         try:
+            held = self._holding.hold(name, tree.folder, hold, lambda: waiting) if hold else {}
             if spare is not None:
                 pid = spare.become(order, out, err)
             else:
                 pid = self._spawner.spawn(order, out, err, tree, many=many)
         except SpawnFailed:
-            tree.remove()
+            self._clear_later(tree, name)
             raise
         if self._spare is None and not many:
             self._loop.later(REST, self._make_spare)
         seen = kernel.stat(pid)
-        return self._add(worker, number, Identity(pid, seen.start if seen else 0), tree).report()
+        attempt = self._add(worker, number, Identity(pid, seen.start if seen else 0), tree)
+        attempt.held = held
+        return attempt.report()
+
+    def hold(self, worker: str, number: int, hold: Hold, limits: Mapping[str, Sequence[int]]) -> dict[str, Any] | None:
+        """Keep an attempt that lives within this from now on; None when it is gone."""
+        attempt = self._get(worker, number)
+        if attempt is None or attempt.exit is not None:
+            return None
+        members = attempt.tree.members
+        attempt.held = self._holding.hold(attempt.name, attempt.tree.folder, hold, members, late=True)
+        return {**attempt.report(), "limited": limit(members(), limits)}
 
     def _make_spare(self) -> None:
         """When there is time for it. Without cgroups there is no use: posix_spawn is faster than any fork."""
@@ -172,6 +219,7 @@ class Attempts:
             tree.leader = identity.pid
         self._table.setdefault(worker, {})[number] = attempt
         self._by_pid[identity.pid] = attempt
+        attempt.host_kills = self._kills.of_host()
         if pidfd is not None:
             self._loop.watch(pidfd, lambda _: self._adopted_ended(attempt))
         return attempt
@@ -197,6 +245,7 @@ class Attempts:
             leaders = [Identity(pid, look.start) for pid, look in seen.items() if look.session == pid]
             if leaders and self._get(worker, number) is None:
                 self.adopt(worker, number, min(leaders, key=lambda identity: identity.start))
+        self._holding.sweep(attempt.name for attempt in self._all())
 
     def _key(self, pid: int) -> Key | None:
         """Whose process this is, by its mark."""
@@ -211,6 +260,7 @@ class Attempts:
             if set(left) & set(tree.members()):
                 say(f"{worker} (attempt {number}) left {left} behind: killed")
                 tree.kill()
+                self._clear_later(tree, f"{worker}@{number}")
 
     def adopt(self, worker: str, number: int, identity: Identity) -> dict[str, Any] | None:
         """Take over a process that is not our child; None when it is gone."""
@@ -259,6 +309,7 @@ class Attempts:
         """SIGKILL to everything the attempt started."""
         attempt = self._get(worker, number)
         if attempt is not None and not attempt.done:
+            attempt.killed = True
             if attempt.exit is None:
                 self._send(attempt, SIGKILL)
             attempt.tree.kill()
@@ -301,6 +352,8 @@ class Attempts:
         assert attempt.exit is not None
         if attempt.done:
             return
+        asked = attempt.killed or bool(attempt.asked)
+        self._kills.tell(attempt.exit, attempt.name, attempt.tree.folder, attempt.host_kills, asked=asked)
         members = [] if attempt.tree.remove() else attempt.tree.members()
         if members and attempt.waited < LINGER_MOST:
             if not attempt.asked:
@@ -311,13 +364,13 @@ class Attempts:
             self._loop.later(LINGER, lambda: self._conclude(attempt))
             return
         attempt.done = True
-        self._clear_later(attempt.tree)
+        self._clear_later(attempt.tree, attempt.name)
         self.on_exit(attempt.report())
 
-    def _clear_later(self, tree: Tree) -> None:
+    def _clear_later(self, tree: Tree, name: str) -> None:
         """The kernel lets go of the last process of a cgroup a little after it was reaped (seen on Linux 6.18)."""
-        if not tree.remove():
-            self._loop.later(LINGER_MOST, lambda: self._clear_later(tree))
+        if not all([tree.remove(), self._holding.remove(name)]):
+            self._loop.later(LINGER_MOST, lambda: self._clear_later(tree, name))
 
     def forget(self, worker: str, number: int) -> None:
         """The exit is safe elsewhere."""
@@ -343,7 +396,10 @@ class Attempts:
         for fds in self._pipes.values():
             for fd in fds:
                 os.set_inheritable(fd, True)
-        attempts = [{**attempt.report(), "ended": attempt.exit, "asked": attempt.asked} for attempt in self._all()]
+        attempts = [
+            {**attempt.report(), "ended": attempt.exit, "asked": attempt.asked, "killed": attempt.killed}
+            for attempt in self._all()
+        ]
         return {"attempts": attempts, "pipes": self._pipes}
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -358,11 +414,16 @@ class Attempts:
             if row["ended"] is None:
                 if self.adopt(worker, number, identity) is None:
                     self._leader_ended(self._add(worker, number, identity, tree), kernel.ending(None))
-                self._table[worker][number].asked = row["asked"]
+                self._recall(row)
                 continue
             attempt = self._add(worker, number, identity, tree)
-            attempt.asked = row["asked"]
+            self._recall(row)
             self._leader_ended(attempt, row["ended"])
+
+    def _recall(self, row: Mapping[str, Any]) -> None:
+        attempt = self._table[row["worker"]][row["attempt"]]
+        attempt.asked, attempt.killed = row["asked"], row.get("killed", False)
+        attempt.held = row.get("held", {})
 
     # --- looking ----------------------------------------------------------------------------------------------------
 

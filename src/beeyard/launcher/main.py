@@ -17,8 +17,10 @@ from typing import Any
 
 from beeyard.launcher import kernel
 from beeyard.launcher.attempts import Attempts
+from beeyard.launcher.cgroups import forest
 from beeyard.launcher.commands import Commands
 from beeyard.launcher.connection import Connection
+from beeyard.launcher.holding import holding
 from beeyard.launcher.keeper import Companion, say
 from beeyard.launcher.kernel import Identity
 from beeyard.launcher.locks import holder, lock
@@ -26,8 +28,8 @@ from beeyard.launcher.loop import Loop
 from beeyard.launcher.paths import Paths
 from beeyard.launcher.protocol import VERSION, Message, pack
 from beeyard.launcher.pumping import PumpClient
-from beeyard.launcher.spawn import Spawner, SpawnFailed
-from beeyard.launcher.trees import forest
+from beeyard.launcher.refusals import SpawnFailed, code_of
+from beeyard.launcher.spawn import Spawner
 
 AT_ONCE = 16
 """Messages handled before exits are looked at and answers are sent: a thousand spawns must not hide one exit."""
@@ -47,7 +49,8 @@ class Launcher:
         self.loop = loop
         self.listener = listener
         self.forest = forest(paths.identity)
-        self.attempts = Attempts(paths, loop, self.forest, spawner)
+        self.holding = holding(paths.identity, self.forest)
+        self.attempts = Attempts(paths, loop, self.forest, self.holding, spawner)
         self.attempts.on_exit = self._report_exit
         self.attempts.many = lambda: any(len(connection.inbox) >= MANY for connection in self.connections)
         self.commands = Commands(loop, self.attempts)
@@ -109,7 +112,7 @@ class Launcher:
         try:
             handler(self, connection, message, answer)
         except (SpawnFailed, OSError) as failure:
-            answer(error="failed", text=str(failure))
+            answer(error="failed", text=str(failure), code=code_of(failure))
         except (KeyError, TypeError, ValueError) as error:
             answer(error="malformed", text=f"{kind}: {type(error).__name__}: {error}")
 
@@ -131,6 +134,7 @@ class Launcher:
             boot=kernel.boot_id(),
             namespace=kernel.pid_namespace(),
             means=self.forest.means,
+            holds=self.holding.means,
             attempts=self.attempts.reports(),
         )
 
@@ -157,6 +161,11 @@ class Launcher:
         if report is not None and (logs := message.get("logs")):
             self.pump.watch(message["worker"], logs)
         answer(**(report or {"gone": True}))
+
+    def hold(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Keep an attempt that lives within this and nothing else; `gone` if there is none."""
+        limits = message.get("limits") or {}
+        answer(**(self.attempts.hold(message["worker"], message["attempt"], message["hold"], limits) or {"gone": True}))
 
     def signal(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
         """Signal an attempt's process group; numbered signals each once."""
@@ -235,6 +244,7 @@ HANDLERS: dict[str, Callable[[Launcher, Connection, Message, Callable[..., None]
         Launcher.spawn,
         Launcher.run,
         Launcher.adopt,
+        Launcher.hold,
         Launcher.signal,
         Launcher.kill,
         Launcher.forget,
@@ -293,6 +303,7 @@ def main(paths: Paths, arguments: list[str]) -> int:
     launcher.reap()  # What ended while nobody listened for SIGCHLD.
     loop.run()
     launcher.attempts.close()
+    launcher.holding.clear()
     launcher.forest.clear()
     with contextlib.suppress(OSError):
         os.unlink(paths.launcher_socket)

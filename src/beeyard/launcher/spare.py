@@ -10,18 +10,19 @@ import signal
 from typing import Any
 
 from beeyard.launcher.kernel import fork_into
-from beeyard.launcher.spawn import Order, Spawner, SpawnFailed
+from beeyard.launcher.refusals import SpawnFailed
+from beeyard.launcher.spawn import Order, Spawner
 from beeyard.launcher.trees import Tree
 
 
 class Spare:
     """One such child. It ends by itself when the launcher does, because nobody holds the other end of its pipe then."""
 
-    def __init__(self, tree: Tree, spawner: Spawner) -> None:
+    def __init__(self, tree: Tree, spawner: Spawner, *, inside: bool = False) -> None:
         self.tree = tree
         orders, self._orders = os.pipe2(os.O_CLOEXEC)
         self._report, report = os.pipe2(os.O_CLOEXEC)
-        door = tree.door()
+        door = None if inside else tree.door()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             self.pid = fork_into(door)
@@ -39,6 +40,18 @@ class Spare:
             if door is not None:
                 os.close(door)
 
+    @classmethod
+    def anyhow(cls, tree: Tree, spawner: Spawner) -> "Spare":
+        """Also where nobody can be born into a cgroup: from inside it, which is slow."""
+        try:
+            return cls(tree, spawner)
+        except OSError:
+            tree.enter()
+            try:
+                return cls(tree, spawner, inside=True)
+            finally:
+                tree.leave()
+
     def become(self, order: Order, out: int, err: int) -> int:
         """Turn it into this program; returns its pid. Raises SpawnFailed; either way it is spent."""
         own = f"/proc/{os.getpid()}/fd"
@@ -48,12 +61,12 @@ class Spare:
             with open(self._orders, "wb") as orders:
                 orders.write(data)
             with open(self._report, "rb") as report:
-                failure = report.read().decode("utf-8", "replace")
+                failure = report.read()
         except BrokenPipeError:
-            failure = "the process kept ready for it was killed"
+            failure = SpawnFailed("the process kept ready for it was killed").report()
         if failure:
             os.waitpid(self.pid, 0)
-            raise SpawnFailed(failure)
+            raise SpawnFailed.reported(failure)
         return self.pid
 
     def discard(self) -> None:

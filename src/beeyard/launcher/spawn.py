@@ -14,18 +14,15 @@ import contextlib
 import os
 import resource
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from beeyard.launcher.kernel import fork_into
+from beeyard.launcher.refusals import SpawnFailed, in_folder, in_preparation, of_program
 from beeyard.launcher.trees import Tree
 
 _DEFAULTS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 """A new program gets them as the kernel has them, whatever we, Python, or a shell with `nohup` or `&` ignore."""
-
-
-class SpawnFailed(Exception):
-    """Raised when the system refused; the text says what was being done."""
 
 
 class Order(NamedTuple):
@@ -114,7 +111,7 @@ class Spawner:
                     setsigdef=_DEFAULTS,
                 )
             except OSError as error:
-                raise SpawnFailed(_why(order.argv[0], error)) from None
+                raise of_program(order.argv[0], error) from None
 
     @contextlib.contextmanager
     def _surroundings(self, order: Order) -> Iterator[None]:
@@ -128,7 +125,7 @@ class Spawner:
                     try:
                         resource.setrlimit(number, (_within(soft, old[1]), old[1]))
                     except (OSError, ValueError) as error:
-                        raise SpawnFailed(f"limit {name} = {soft}: {error}") from None
+                        raise in_preparation(f"limit {name} = {soft}", error) from None
                     before.append((number, old))
             if order.umask is not None:
                 umask = os.umask(order.umask)
@@ -136,7 +133,7 @@ class Spawner:
                 try:
                     os.chdir(order.folder)
                 except OSError as error:
-                    raise SpawnFailed(f"working directory {order.folder}: {error.strerror}") from None
+                    raise in_folder(order.folder, error) from None
             yield
         finally:
             if order.folder is not None:
@@ -166,10 +163,10 @@ class Spawner:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(answer)
         with open(report, "rb") as file:
-            failure = file.read().decode("utf-8", "replace")
+            failure = file.read()
         if failure:
             os.waitpid(pid, 0)
-            raise SpawnFailed(failure)
+            raise SpawnFailed.reported(failure)
         return pid
 
     def leave_home(self) -> None:
@@ -207,23 +204,34 @@ class Spawner:
                 os.setuid(order.user)
             if order.umask is not None:
                 os.umask(order.umask)
-            doing = f"working directory {order.folder}"
             if order.folder is not None:
-                os.chdir(order.folder)
+                try:
+                    os.chdir(order.folder)
+                except OSError as error:
+                    raise in_folder(order.folder, error) from None
             doing = ""
             os.execve(order.argv[0], order.argv, dict(order.environment))
+        except SpawnFailed as failure:
+            os.write(answer, failure.report())
         except BaseException as error:
-            text = f"{doing}: {error}" if doing else _why(order.argv[0], error)
-            os.write(answer, text.encode("utf-8", "replace")[:4000] or b"?")
+            refused = in_preparation(doing, error) if doing else of_program(order.argv[0], error)
+            os.write(answer, refused.report())
         os._exit(127)
 
 
-def _why(program: str, error: BaseException) -> str:
-    """The system's reason, with what it leaves out: which of the two files a ENOENT is about."""
-    text = error.strerror if isinstance(error, OSError) else str(error)
-    if isinstance(error, FileNotFoundError) and os.path.exists(program):
-        return f"{program}: the interpreter named in its first line does not exist"
-    return f"{program}: {text}"
+def limit(pids: Iterable[int], limits: Mapping[str, Sequence[int]]) -> dict[str, str]:
+    """Bound processes that run. Returns for each limit what is in the way, or nothing. What ended is none of it."""
+    refused = {}
+    for name, (soft, hard) in limits.items():
+        refused[name] = ""
+        for pid in pids:
+            try:
+                resource.prlimit(pid, _number(name), (soft, hard))
+            except ProcessLookupError:
+                continue
+            except (OSError, ValueError) as error:
+                refused[name] = (isinstance(error, OSError) and error.strerror) or str(error)
+    return refused
 
 
 def _number(name: str) -> int:

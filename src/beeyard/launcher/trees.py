@@ -1,15 +1,14 @@
 """Everything that a worker started, kept together so that all of it can be ended.
 
-Where this host lets us make a cgroup (v2, or the v2 hierarchy beside v1), each attempt has one of its own: nothing
-escapes it and one write ends it. Elsewhere a process belongs to an attempt by its process group or by the mark in its
-environment, which children inherit even across setsid and a double fork.
+Where this host lets us make a cgroup, each attempt has one of its own (see `cgroups`). Elsewhere, as here, a process
+belongs to an attempt by its process group or by the mark in its environment, which children inherit even across setsid
+and a double fork.
 """
 
 import contextlib
+import errno
 import os
-import re
 import signal
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -21,6 +20,10 @@ MARK = "BEEYARD_MARK"
 
 class Tree(Protocol):
     """All processes of one attempt."""
+
+    @property
+    def folder(self) -> str | None:
+        """Its cgroup of version 2, if it has one."""
 
     def door(self) -> int | None:
         """A descriptor by which a child can be born into it, to be closed by the caller; None if it needs none."""
@@ -43,10 +46,12 @@ class Tree(Protocol):
 
 
 class Forest(Protocol):
-    """Makes trees. `strays` tells whether some child of the launcher is none that it started itself."""
+    """Makes trees. `strays` tells whether some child of the launcher is none that it started itself; `offers`: which
+    controllers of version 2 its trees can have."""
 
     means: str
     slow_to_enter: bool
+    offers: frozenset[str]
     strays: Callable[[], bool]
 
     def plant(self, worker: str, attempt: int, leader: int | None = None) -> Tree:
@@ -57,143 +62,11 @@ class Forest(Protocol):
         """What an earlier launcher planted and still has something in it; whose it is, its members' mark tells."""
         ...
 
+    def grant(self, controller: str) -> None:
+        """Let its trees have what it offers, those that there are and those that come. OSError says why not."""
+
     def clear(self) -> None:
         """Take back what was made for all trees, once none is left."""
-
-
-def forest(identity: str) -> Forest:
-    """The best this host offers."""
-    return CgroupForest.found(identity) or MarkForest(identity)
-
-
-# --- cgroup ---------------------------------------------------------------------------------------------------------
-
-
-class CgroupForest:
-    """One cgroup below our own for each attempt. Only tracking and killing need it, so no controller is enabled."""
-
-    def __init__(self, root: str, home: int) -> None:
-        self.means = f"cgroup ({root})"
-        self.slow_to_enter = True
-        self.strays: Callable[[], bool] = lambda: True
-        self._root = root
-        self._home = home
-
-    @classmethod
-    def found(cls, identity: str) -> "CgroupForest | None":
-        """None where there is no v2 hierarchy, or it is not ours to write to."""
-        with contextlib.suppress(OSError, StopIteration):
-            mount = next(
-                fields[4]
-                for line in open("/proc/self/mountinfo")  # noqa: SIM115  (closed with the generator)
-                if (fields := line.split(" ")) and fields[fields.index("-") + 1] == "cgroup2"
-            )
-            own = next(line[3:].strip() for line in open("/proc/self/cgroup") if line.startswith("0::"))  # noqa: SIM115
-            above = mount + own.rstrip("/")
-            # A launcher that was started from inside a worker's cgroup must not hang its own below that one.
-            above = re.split(r"/beeyard-[0-9a-f]{16}(?:/|$)", above)[0]
-            root = f"{above}/beeyard-{identity}"
-            os.makedirs(root, exist_ok=True)
-            home = os.open(f"{above}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-            os.write(home, b"0")
-            trial = f"{root}/trial"
-            os.makedirs(trial, exist_ok=True)
-            try:
-                with open(f"{trial}/cgroup.procs", "w") as file:
-                    file.write("0")
-                os.write(home, b"0")
-                if not os.path.exists(f"{trial}/cgroup.kill"):  # Linux 5.14
-                    return None
-            finally:
-                os.rmdir(trial)
-            return cls(root, home)
-        return None
-
-    def plant(self, worker: str, attempt: int, leader: int | None = None) -> "Cgroup":
-        name = f"{worker}@{attempt}"
-        if leader is not None:
-            # One that was a spare has its cgroup from then.
-            with contextlib.suppress(OSError), open(f"/proc/{leader}/cgroup") as file:
-                own = next((line for line in file if line.startswith("0::")), "").strip()
-                parent, _, last = own.rpartition("/")
-                if parent.endswith(os.path.basename(self._root)):
-                    name = last
-        return Cgroup(f"{self._root}/{name}", self._home)
-
-    def standing(self) -> list[Tree]:
-        trees = [Cgroup(f"{self._root}/{name}", self._home) for name in os.listdir(self._root) if "@" in name]
-        return [tree for tree in trees if not tree.remove()]
-
-    def clear(self) -> None:
-        with contextlib.suppress(OSError):
-            for name in os.listdir(self._root):
-                if os.path.isdir(f"{self._root}/{name}"):
-                    self._let_go(f"{self._root}/{name}")
-            os.rmdir(self._root)
-
-    def _let_go(self, path: str) -> None:
-        """The kernel takes a moment after the last process was reaped; one that still lives is left alone."""
-        for _ in range(50):
-            with contextlib.suppress(OSError):
-                os.rmdir(path)
-                return
-            if Cgroup(path, self._home).members():
-                return
-            time.sleep(0.002)
-
-
-class Cgroup:
-    """One attempt's cgroup."""
-
-    __slots__ = ("_home", "_path")
-
-    def __init__(self, path: str, home: int) -> None:
-        self._path = path
-        self._home = home
-
-    def door(self) -> int:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(self._path)
-        return os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def enter(self) -> None:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(self._path)
-        self._write("cgroup.procs", b"0")
-
-    def leave(self) -> None:
-        os.write(self._home, b"0")
-
-    def members(self) -> list[int]:
-        try:
-            with open(f"{self._path}/cgroup.procs", "rb") as file:
-                return [int(pid) for pid in file.read().split()]
-        except OSError:
-            return []
-
-    def kill(self) -> None:
-        with contextlib.suppress(OSError):
-            self._write("cgroup.kill", b"1")
-
-    def remove(self) -> bool:
-        # rmdir fails with EBUSY while a live process is inside: one call both asks and removes.
-        try:
-            os.rmdir(self._path)
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return False
-        return True
-
-    def _write(self, name: str, data: bytes) -> None:
-        fd = os.open(f"{self._path}/{name}", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(fd, data)
-        finally:
-            os.close(fd)
-
-
-# --- mark -----------------------------------------------------------------------------------------------------------
 
 
 class MarkForest:
@@ -202,6 +75,7 @@ class MarkForest:
     def __init__(self, identity: str) -> None:
         self.means = "process group and inherited mark (no cgroup can be had here)"
         self.slow_to_enter = False
+        self.offers: frozenset[str] = frozenset()
         self.strays: Callable[[], bool] = lambda: True
         self._identity = identity
 
@@ -212,6 +86,9 @@ class MarkForest:
 
     def standing(self) -> list[Tree]:
         return []
+
+    def grant(self, controller: str) -> None:
+        raise OSError(errno.ENOTSUP, "no cgroup can be had here")
 
     def clear(self) -> None:
         """Nothing was made."""
@@ -226,6 +103,8 @@ class Marked:
         self._mark = mark
         self._forest = forest
         self.leader: int | None = None
+
+    folder = None
 
     def door(self) -> None:
         """None is needed: the mark is in the environment."""

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from beeyard.domain.pressure import Pressure
+
 
 class Host(Protocol):
     """Facts about the machine, and the small files that other programs look for."""
@@ -11,6 +13,10 @@ class Host(Protocol):
         ...
 
     def name(self) -> str: ...
+
+    def pressure(self) -> Pressure:
+        """How hard it is to get on here; looked up when asked, and not more than once a second."""
+        ...
 
     def free_port(self, preferred: int) -> int:
         """A TCP port nobody listens on, outside those given out lately; `preferred` if that is free (0: any)."""

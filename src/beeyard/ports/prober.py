@@ -24,8 +24,14 @@ class Prober(Protocol):
         """Ok when the connection is accepted."""
         ...
 
-    async def grpc(self, host: str, port: int, service: str, timeout: float) -> Result:
-        """Ok when the standard health service says SERVING of this service; empty: of the server as a whole."""
+    async def grpc(
+        self, host: str, port: int, service: str, timeout: float, *, call: str = "", headers: Mapping[str, str] = {}
+    ) -> Result:
+        """Ok when the standard health service says SERVING of this service; empty: of the server as a whole.
+
+        Args:
+            call: `package.Service/Method`, asked instead with an empty message: ok when it answers without an error.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -10,16 +10,28 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from beeyard.domain.errors import Problem
+from beeyard.domain.limits import Hold
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.spec import StopStep, WorkerSpec
+from beeyard.domain.watching import Measure
+
+Act = Literal["stop", "restart"]
+Purpose = Literal["stop", "restart", "release"]
+"""What an end is for: it is to stay down, it is to come back, or nobody here is to look after it any more."""
 
 
 class Capabilities(Struct, frozen=True):
-    """What this provider can do on this host, found out here and now, with the means in words."""
+    """What this provider can do on this host, found out here and now, with the means in words.
+
+    `owns`: it runs what it supervises. What it does not own it lets go when it is not to look after it any more.
+    `limits`: for each field of Hold by what it would be kept, or `not held: …`.
+    """
 
     whole_tree_kill: str
     user_switching: bool
     exact_exits: bool
+    owns: bool = True
+    limits: dict[str, str] = {}
 
 
 class Occurrence(Struct, frozen=True, gc=False):
@@ -104,10 +116,17 @@ class Provider(Protocol):
         """After the owner died: take the attempt over if it still runs. Harmless twice."""
         ...
 
-    async def terminate(self, worker: str, attempt: int, step: StopStep, number: int) -> None:
+    def require_allowed(self, spec: WorkerSpec, act: Act) -> None:
+        """Whether people may ask this of the worker while it runs. Raises Refused with what would have to be set."""
+        ...
+
+    async def terminate(
+        self, worker: str, attempt: int, step: StopStep, number: int, purpose: Purpose = "stop"
+    ) -> None:
         """Ask it to end. The end is reported by `events`; no answer is waited for. A gone attempt is no error.
 
-        Harmless twice: a `number` not above the last one of this attempt is not carried out again.
+        Harmless twice: a `number` not above the last one of this attempt is not carried out again. The `purpose` counts
+        only for a provider that did not start what it runs.
         """
         ...
 
@@ -135,6 +154,22 @@ class Provider(Protocol):
 
     async def usages(self, attempts: Sequence[tuple[str, int]]) -> list[Reading | None]:
         """One for each (worker, attempt), in this order; None for one that is gone. Must not hold up the loop."""
+        ...
+
+    async def measure(self, attempts: Sequence[tuple[str, int]]) -> list[Measure | None]:
+        """All that limits can bound, at the cost of a look at every process of these attempts. Like `usages` otherwise.
+
+        What limits are watched for; `usages` is for everybody. Resident bytes are the processes' own, no page cache;
+        nothing that is counted "so far" goes back.
+        """
+        ...
+
+    async def hold(self, worker: str, attempt: int, hold: Hold) -> Handle | None:
+        """Keep an attempt that runs within this from now on, as `launch` did with what its spec's limits ask for.
+
+        Harmless twice. Returns the handle as it is now, for it says what is held, and what can't be; None if the
+        attempt is gone.
+        """
         ...
 
     def describe(self, spec: WorkerSpec) -> dict[str, str | bool]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from beeyard.adapters.providers.process import counters, kept
+from beeyard.adapters.providers.process import cgroups, kept
 from beeyard.adapters.providers.process.counters import AWAKE, SLICE, SPENT, WHOLE, Counters
 from beeyard.adapters.providers.process.kept import Kept
 from beeyard.launcher.kernel import Identity
@@ -24,26 +24,26 @@ class Groups:
         self.size = 1000
         for name in ("", "101@1", "102@1"):
             self.use(name, 0)
-        patch.setattr(counters, "_folder", lambda leader: str(folder / f"{leader.pid}@1"))
+        patch.setattr(cgroups, "folder", lambda leader: str(folder / f"{leader.pid}@1"))
         self.asked: list[str] = []
         self._read = Kept.read
         counted = self._counted
-        patch.setattr(Kept, "read", lambda made, path: counted(made, path))  # noqa: PLW0108 - a method binds
-        patch.setattr(counters, "_members", self._members)
-        patch.setattr(counters, "_resident", lambda pid: self.size or None)
+        patch.setattr(Kept, "read", lambda made, path, spare=0: counted(made, path, spare))
+        patch.setattr(Counters, "_members", lambda made, group: self._members(group.folder))
+        patch.setattr(Counters, "_resident", lambda made, group, pid: self.size or None)
 
     def use(self, name: str, micros: int) -> None:
         """So much CPU was used there until now."""
         (self.folder / name).mkdir(exist_ok=True)
         (self.folder / name / "cpu.stat").write_text(f"usage_usec {micros}\nuser_usec 0\n")
 
-    def _counted(self, made: Kept, path: str) -> bytes:
+    def _counted(self, made: Kept, path: str, spare: int) -> bytes:
         self.asked.append(Path(path).parent.name)
-        return self._read(made, path)
+        return self._read(made, path, spare)
 
-    def _members(self, folder: str) -> list[bytes]:
+    def _members(self, folder: str) -> list[int]:
         self.read.append(Path(folder).name)
-        return [b"7", b"8"]
+        return [7, 8]
 
 
 class Looker:
@@ -138,7 +138,7 @@ def test_a_process_that_is_ending_uses_nothing_that_could_be_told(groups: Groups
 
 def test_where_one_has_no_cgroup_only_a_look_tells(groups: Groups, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody counts for all sessions together."""
-    monkeypatch.setattr(counters, "_folder", lambda leader: None)
+    monkeypatch.setattr(cgroups, "folder", lambda leader: None)
     look = Looker()
     assert look.counters.stirred() is True
     look([Identity(os.getpid(), 1)])
@@ -157,6 +157,22 @@ def test_a_thousand_attempts_later_no_file_is_left_open(groups: Groups) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 2000])
+def test_every_process_of_a_list_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """However long it is; the leader's size comes from a file that is kept, as the list is."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "cpu.stat").write_text("usage_usec 1\n")
+    (tmp_path / "one/cpu.stat").write_text("usage_usec 1\n")
+    (tmp_path / "one/cgroup.procs").write_text(f"{os.getpid():7}\n" * count)
+    monkeypatch.setattr(cgroups, "folder", lambda leader: str(tmp_path / "one"))
+    made = Counters()
+    [reading] = [reading for part in made.read([Identity(os.getpid(), 1)], 0.0) for reading in part]
+    assert reading is not None
+    assert reading.processes == count
+    assert reading.rss > count << 20
+    assert len(made._kept) == 4
+
+
 def files(folder: Path, count: int) -> list[str]:
     """So many, each with its number in it."""
     for number in range(count):
@@ -170,6 +186,14 @@ def test_no_more_files_are_kept_than_there_may_be(tmp_path: Path) -> None:
     for _ in range(2):
         assert [made.read(path) for path in paths] == [b"%d" % number for number in range(9)]
         assert len(made) == 3
+
+
+def test_what_matters_less_leaves_room(tmp_path: Path) -> None:
+    """It is read all the same."""
+    made, (first, second) = Kept(most=3), files(tmp_path, 2)
+    assert made.read(first, 2) == b"0"
+    assert made.read(second, 2) == b"1"
+    assert list(made._open) == [first]
 
 
 def test_without_descriptors_half_of_the_kept_ones_is_given_back(

@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import grpc
 import pytest
@@ -63,6 +63,44 @@ async def test_a_server_without_health_service() -> None:
     result = await asked(port)
     await serving.stop(None)
     assert result == Result(False, "127.0.0.1:PORT has no gRPC health service (grpc.health.v1.Health)")
+
+
+async def test_a_method_that_answers_is_ok() -> None:
+    """Whatever it answers; an error is none, nor is a method that is not there. Headers come with the question."""
+    seen: list[tuple[str, str | bytes]] = []
+
+    async def ping(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        seen.extend((name, value) for name, value in context.invocation_metadata() or () if name == "x-from")
+        assert request == b""
+        return b"anything"
+
+    async def fail(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        await context.abort(grpc.StatusCode.NOT_FOUND, "no such thing")
+
+    methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        "Ping": grpc.unary_unary_rpc_method_handler(ping),
+        "Fail": grpc.unary_unary_rpc_method_handler(fail),
+    }
+    serving = grpc.aio.server()
+    serving.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("proto.CoreService", methods),))
+    port = serving.add_insecure_port("127.0.0.1:0")
+    await serving.start()
+    found = [await called(port, f"proto.CoreService/{name}") for name in ("Ping", "Fail", "Pong")]
+    wrong = await called(port, "proto.CoreService/Ping", {"not allowed": "x"})
+    await serving.stop(None)
+    assert found == [
+        Result(True),
+        Result(False, "127.0.0.1:PORT answered NOT_FOUND: no such thing"),
+        Result(False, "127.0.0.1:PORT has no gRPC method proto.CoreService/Pong"),
+    ]
+    assert seen == [("x-from", "beeyard")]
+    assert wrong.reason.startswith("127.0.0.1:PORT could not be asked by gRPC: ")
+
+
+async def called(port: int, call: str, headers: Mapping[str, str] = {"X-From": "beeyard"}) -> Result:
+    """One call of a method, with the port left out of the answer."""
+    result = await NetworkProber().grpc("127.0.0.1", port, "", PATIENCE, call=call, headers=headers)
+    return Result(result.ok, result.reason.replace(str(port), "PORT"))
 
 
 async def test_a_closed_port_refuses() -> None:

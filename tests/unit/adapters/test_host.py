@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from beeyard.adapters.host import system
 from beeyard.adapters.host.system import LATELY, LinuxHost
 from beeyard.domain.errors import Unavailable
+from beeyard.domain.pressure import Pressure
 from beeyard.launcher.paths import Paths
 
 
@@ -109,3 +111,67 @@ def test_ports_are_chosen_from_those_that_outgoing_connections_leave(
     (tmp_path / "range").write_text(outgoing)
     monkeypatch.setattr(system, "PORT_RANGE", tmp_path / "range")
     assert system._choice() == choice
+
+
+# --- pressure -------------------------------------------------------------------------------------------------------
+
+QUIET = "avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+
+
+def pressed(folder: Path, **files: str) -> None:
+    """These files of /proc/pressure, and no others."""
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+def test_the_means_over_ten_seconds_are_told(paths: Paths, tmp_path: Path) -> None:
+    """As shares, not percent."""
+    pressed(
+        tmp_path,
+        cpu=f"some avg10=80.25 avg60=9.00 avg300=9.00 total=2431977067\nfull {QUIET}",
+        memory="some avg10=47.00 avg60=1.00 avg300=1.00 total=3\nfull avg10=12.50 avg60=1.00 avg300=1.00 total=2\n",
+        io="some avg10=75.00 avg60=0.58 avg300=0.43 total=2\nfull avg10=50.00 avg60=0.41 avg300=0.30 total=1\n",
+    )
+    assert LinuxHost(paths, pressure=tmp_path).pressure() == Pressure(0.8025, 0.47, 0.125, 0.75, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, Pressure()),
+        ({"cpu": f"some {QUIET}"}, Pressure(cpu=0.0)),
+        ({"cpu": "", "memory": "some\n", "io": "some avg10=lots\n"}, Pressure()),
+    ],
+    ids=["no PSI", "before 5.13 cpu has no full", "not as the kernel writes"],
+)
+def test_what_the_kernel_does_not_tell_is_none(
+    paths: Paths, tmp_path: Path, files: dict[str, str], expected: Pressure
+) -> None:
+    """No file is no error, and neither is one that nobody understands."""
+    pressed(tmp_path, **files)
+    assert LinuxHost(paths, pressure=tmp_path).pressure() == expected
+
+
+def test_this_kernel_is_understood(paths: Paths) -> None:
+    """The real files, where there are any: cpu has `some`, memory and io have both."""
+    if not (system.PRESSURE / "cpu").exists():
+        pytest.skip("this kernel has no PSI")
+    found = LinuxHost(paths).pressure()
+    assert all(share is not None and 0.0 <= share <= 1.0 for share in structs.astuple(found))
+
+
+def test_the_kernel_is_asked_once_a_second_at_most(paths: Paths, tmp_path: Path) -> None:
+    """However many questions are asked meanwhile."""
+    hour = Hour()
+    host = LinuxHost(paths, hour, tmp_path)
+    shares = []
+    for moment, share in ((100.0, 10), (100.9, 20), (101.0, 30)):
+        hour.now = moment
+        pressed(tmp_path, cpu=f"some avg10={share}.00 avg60=0.00 avg300=0.00 total=0\n")
+        shares.append(host.pressure().cpu)
+    assert shares == [0.1, 0.1, 0.3]
+
+
+def test_who_does_not_want_to_know_is_told_nothing(paths: Paths) -> None:
+    """Whatever the kernel says."""
+    assert LinuxHost(paths, pressure=None).pressure() == Pressure()

@@ -6,6 +6,7 @@ import pytest
 
 from beeyard.domain.errors import Rejected
 from beeyard.domain.messages import Exit
+from beeyard.domain.refusals import REFUSALS
 from beeyard.domain.spec import Endpoint, ProbeSpec
 from beeyard.domain.values import Duration
 from beeyard.domain.worker import Cause, Running, Starting, Waiting
@@ -44,12 +45,13 @@ async def test_no_free_port_is_waited_for() -> None:
 
 
 async def test_a_launch_that_was_rejected_is_judged() -> None:
-    """With the provider's own words as the cause."""
+    """With the provider's own words as the cause, and its kind beside them."""
     world = World()
-    world.provider.fail_next_launch(Rejected("no_such_file", "no file {path}", path="/bin/x"))
+    world.provider.fail_next_launch(Rejected("executable_not_found", "no file {path}", path="/bin/x"))
     async with world.running(spec("web")) as master:
         assert isinstance(phase(master, "web"), Waiting)
-        assert [death.cause for death in await world.store.deaths("web", 9)] == [Cause("launch", "no file /bin/x")]
+        cause = Cause("launch", "no file /bin/x", refusal=REFUSALS["executable_not_found"])
+        assert [death.cause for death in await world.store.deaths("web", 9)] == [cause]
 
 
 async def test_an_unforeseen_error_is_a_failed_launch_and_is_logged(

@@ -16,6 +16,7 @@ from beeyard.application.master import Master
 from beeyard.domain import lifecycle
 from beeyard.domain.errors import BeeyardError, Invalid, NotFound, Refused, Unavailable
 from beeyard.domain.messages import Event, Exit, Exited, Now
+from beeyard.domain.restart import Outside
 from beeyard.domain.spec import Backoff, Condition, ProbeSpec, RestartPolicy
 from beeyard.domain.values import Duration
 from beeyard.domain.worker import Down, Failed, Preparing, Running, Waiting, Worker
@@ -143,10 +144,10 @@ async def test_one_event_that_breaks_costs_nobody_else_theirs(
     """It is logged; the worker stays as it was."""
     real = lifecycle.step
 
-    def step(worker: Worker, event: Event, now: Now, roll: float) -> lifecycle.Step:
+    def step(worker: Worker, event: Event, now: Now, outside: Outside) -> lifecycle.Step:
         if worker.id == "cursed" and isinstance(event, Exited):
             raise ZeroDivisionError
-        return real(worker, event, now, roll)
+        return real(worker, event, now, outside)
 
     world = World()
     async with world.running(spec("cursed"), spec("web")) as master:

@@ -539,6 +539,24 @@ async def test_apply_goes_on_with_what_was_held() -> None:
         assert states(master) == {"web": "running", "off": "stopped"}
 
 
+async def test_after_down_and_up_completed_means_completed_again() -> None:
+    """What it did before the shutdown does not count: not for who was there, nor for one that comes with the file."""
+    world = World()
+    needy = {"migrate": "completed"}
+    specs = [spec("web", depends_on=needy, origin="FILE"), spec("migrate", origin="FILE")]
+    async with world.running(*specs) as master:
+        world.provider.exit("migrate")
+        await settle()
+        assert states(master) == {"web": "running", "migrate": "stopped"}
+        await master.shut_down(10.0)
+        await master.apply([*specs, spec("new", depends_on=needy, origin="FILE")], "FILE")
+        await settle()
+        assert states(master) == {"web": "preparing", "migrate": "running", "new": "preparing"}
+        world.provider.exit("migrate")
+        await settle()
+        assert states(master) == {"web": "running", "migrate": "stopped", "new": "running"}
+
+
 # --- going down -----------------------------------------------------------------------------------------------------
 
 

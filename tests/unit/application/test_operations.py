@@ -292,6 +292,7 @@ async def test_info_tells_about_the_master_and_what_it_found() -> None:
             },
             orphans=["stranger (pid 102)"],
             network="off",
+            pressure="ok",
         )
         assert await ask(master, "info") == expected
         world.store.failing = "disk full"

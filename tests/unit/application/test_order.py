@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from beeyard.application.master import Master
 from beeyard.domain import lifecycle
 from beeyard.domain.messages import Event, Exit, Now
+from beeyard.domain.restart import Outside
 from beeyard.domain.spec import Backoff, Condition, Need, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, SignalNumber
 from beeyard.domain.worker import Down, Running, Starting, Stopping, Worker
@@ -69,8 +70,8 @@ def _watched(look: Callable[[Worker, Worker, Event], None]) -> Iterator[None]:
     """Every step that any worker takes is looked at, at its moment."""
     step = lifecycle.step
 
-    def watched(worker: Worker, event: Event, now: Now, roll: float = 0.5) -> lifecycle.Step:
-        after, effects = step(worker, event, now, roll)
+    def watched(worker: Worker, event: Event, now: Now, outside: Outside) -> lifecycle.Step:
+        after, effects = step(worker, event, now, outside)
         look(worker, after, event)
         return after, effects
 

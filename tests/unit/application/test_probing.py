@@ -14,9 +14,11 @@ from msgspec.structs import replace
 
 from beeyard.application.heard import Heard
 from beeyard.application.probing import Probing, http_address, tcp_address
+from beeyard.application.probing import given as granted
 from beeyard.application.views import ProbeView
 from beeyard.domain.errors import Invalid, Rejected, Unavailable
 from beeyard.domain.messages import Exit, Handle, Probed
+from beeyard.domain.pressure import CALM, MOST, Strain
 from beeyard.domain.spec import Endpoint, ProbeRole, ProbeSpec, RestartPolicy, WorkerSpec
 from beeyard.domain.values import Duration, WorkerId
 from beeyard.ports.prober import Result
@@ -50,6 +52,7 @@ class Yard:
             restart=RestartPolicy(startup_grace=Duration(grace)),
         )
         more.setdefault("execs", asyncio.Semaphore(8))
+        more.setdefault("strain", lambda: CALM)
         began = self.clock.now().wall
         self.probing = Probing(
             self.spec, 1, handle, self.provider, self.prober, self.clock, lambda: roll, self.told.append,
@@ -297,7 +300,7 @@ async def test_whoever_is_told_may_stop_the_probing_on_the_spot() -> None:
 
     probing = Probing(
         yard.spec, 1, HANDLE, yard.provider, yard.prober, yard.clock, lambda: 0.0, stop,
-        listen=_deaf, execs=asyncio.Semaphore(1),
+        listen=_deaf, strain=lambda: CALM, execs=asyncio.Semaphore(1),
     )  # fmt: skip
     probing.start()
     await yard.clock.run(100.0)
@@ -606,3 +609,56 @@ def test_an_address_nobody_knows_is_invalid() -> None:
     """Neither an endpoint nor a port."""
     with pytest.raises(Invalid, match="the worker has no endpoint 'nobody'"):
         tcp_address(ENDPOINTS, {}, ProbeSpec(means="tcp", target="nobody"))
+
+
+# --- on a starving host ---------------------------------------------------------------------------------------------
+
+STRAINED = Strain(2.5, "host under pressure: cpu 90 %")
+
+
+async def test_a_question_may_take_longer_while_the_host_is_under_pressure() -> None:
+    """It is looked at for each question, and the view says why there was more time."""
+    strain = STRAINED
+    async with watched({"readiness": http("/ready")}, strain=lambda: strain) as yard:
+        await yard.clock.run(1.0)
+        view = yard.costs()["readiness"]
+        assert (view.timeout, view.strain) == (2.5, "host under pressure: cpu 90 %")
+        strain = CALM
+        await yard.clock.run(10.0)
+        view = yard.costs()["readiness"]
+        assert (view.timeout, view.strain) == (1.0, "")
+        assert yard.prober.times == [2.5, 1.0]
+
+
+async def test_a_command_may_take_longer_as_well() -> None:
+    """The provider ends it only then."""
+    probe = ProbeSpec(means="exec", command=("check",), timeout=Duration(3.0))
+    async with watched({"readiness": probe}, strain=lambda: STRAINED) as yard:
+        yard.provider.answers["check",] = Answer(None, "", timed_out=True)
+        await yard.clock.run(1.0)
+        assert yard.costs()["readiness"].said == "check did not end within 7.5s"
+
+
+@pytest.mark.parametrize(
+    ("took", "reason"),
+    [(2.5, "no, 1s as a rule (host under pressure: cpu 90 %)"), (0.5, "no")],
+    ids=["all the time it had", "no longer than ever"],
+)
+async def test_a_failure_says_that_there_was_more_time(took: float, reason: str) -> None:
+    """Where more time was no help; a refusal at once has nothing to do with it."""
+    async with watched({"readiness": http("/ready")}, strain=lambda: STRAINED) as yard:
+        yard.prober.gate, yard.prober.answer = asyncio.Event(), BAD
+        await yard.clock.run(took)
+        yard.prober.gate.set()
+        await yard.clock.run()
+        assert yard.costs()["readiness"].said == reason
+
+
+@given(st.floats(0.001, 100.0), st.floats(0.001, 100.0), st.floats(1.0, MOST))
+def test_a_hung_worker_is_found_out_within_two_periods_a_failure(timeout: float, period: float, factor: float) -> None:
+    """Never less time than was written, never more than two periods unless that was written, all of it on a calm host
+    as written."""
+    probe = ProbeSpec("tcp", timeout=Duration(timeout), period=Duration(period))
+    time = granted(probe, Strain(factor, "some"))
+    assert timeout <= time <= max(timeout, min(2 * period, MOST * timeout))
+    assert granted(probe, CALM) == timeout

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from beeyard.domain import lifecycle, messages, worker
 from beeyard.domain.lifecycle import KILL_AGAIN, PHASES, TRANSITIONS, ignore, resume, step
+from beeyard.domain.limits import ENDINGS, Ending, Limit, Limits, Policy, Severity
 from beeyard.domain.messages import (
     Asked,
     Blocked,
@@ -19,6 +20,7 @@ from beeyard.domain.messages import (
     Destroy,
     Effect,
     Event,
+    Exceeded,
     Exit,
     Exited,
     Fired,
@@ -33,11 +35,16 @@ from beeyard.domain.messages import (
     Prepared,
     Probed,
     Respecified,
+    Restrict,
+    Restricted,
     SetTimer,
     Terminate,
     Unwatch,
     Watch,
 )
+from beeyard.domain.pressure import MOST, Strain
+from beeyard.domain.refusals import REFUSALS
+from beeyard.domain.restart import Outside
 from beeyard.domain.spec import Backoff, Endpoint, ProbeRole, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, SignalNumber, WorkerId
 from beeyard.domain.worker import (
@@ -234,6 +241,183 @@ def test_an_end_nobody_asked_for_is_retried_until_the_budget_is_spent() -> None:
     assert (subject.phase, subject.failures, subject.trial) == (Preparing(2), (), False)
 
 
+LIMITED = replace(SPEC, limits=Limits({"memory.max_rss": Limit(100, "restart_adjusted")}))
+
+
+def exceeded(act: Ending | None, level: Severity | None = "critical", attempt: int = 1) -> Exceeded:
+    """Too much memory."""
+    return Exceeded(attempt, "memory.max_rss", level, "memory.max_rss: much", act)
+
+
+def test_an_excess_that_is_only_told_ends_nothing() -> None:
+    """It is shown until it is over, or until the attempt is."""
+    subject, effects = play(running(LIMITED), (5, exceeded(None)))
+    assert (type(subject.phase), effects) == (Running, [])
+    assert subject.over == {"memory.max_rss": "memory.max_rss: much"}
+    assert play(subject, (6, exceeded(None, None)))[0].over == {}
+    assert play(subject, (6, Exited(1, Exit(code=1))))[0].over == {}
+
+
+def test_graceful_shutdown_takes_the_stop_sequence_and_stays_down() -> None:
+    """Until somebody asks for it: whoever wants it back by itself says restart."""
+    subject, effects = play(running(LIMITED), (5, exceeded("graceful_shutdown")))
+    assert effects == [Unwatch(), Terminate(1, SPEC.stop[0], 1), SetTimer("stop", 25.0, subject.serial)]
+    subject, _ = play(subject, (6, Exited(1, Exit(code=0))))
+    assert subject.phase == Failed(1, "memory.max_rss: much; down until it is asked for")
+    assert subject.death is not None
+    assert subject.death.cause == Cause("limit", "memory.max_rss: much", "critical", final=True)
+    assert lifecycle.gave_up(subject)
+    assert type(play(subject, (9, Asked("up")))[0].phase) is Preparing
+
+
+def test_immediate_kill_kills_the_tree_at_once_and_again_until_it_is_gone() -> None:
+    """No step of the stop sequence is taken."""
+    subject, effects = play(running(LIMITED), (5, exceeded("immediate_kill")))
+    assert effects == [Unwatch(), Kill(1), SetTimer("stop", 15.0, subject.serial)]
+    subject, effects = play(subject, (15, Fired("stop", subject.serial)))
+    assert effects == [Kill(1), SetTimer("stop", 25.0, subject.serial)]
+    assert type(play(subject, (16, Exited(1, Exit(signal=9))))[0].phase) is Failed
+
+
+def test_a_restart_for_a_limit_is_judged_with_its_level() -> None:
+    """By the policy for resources, and although it ended with code 0, as it was asked to."""
+    policy = replace(POLICY, overrides={"resource": Backoff(delay=Duration(7.0))}, severity={"emergency": 2.0})
+    spec = replace(LIMITED, restart=policy)
+    subject, _ = play(running(spec), (5, exceeded("restart", "emergency")), (6, Exited(1, Exit(code=0))))
+    assert isinstance(subject.phase, Waiting)
+    assert subject.phase.until == 6 + 14
+
+
+def test_an_adjusted_restart_raises_the_bound_a_few_times() -> None:
+    """Other policies, and other limits, leave it as it is; a changed limit begins anew."""
+    subject = running(replace(LIMITED, restart=replace(POLICY, backoff=Backoff(delay=Duration(0), max_retries=None))))
+    bounds = []
+    for attempt in range(1, 6):
+        subject, _ = play(
+            subject,
+            (5, exceeded("restart_adjusted", attempt=attempt)),
+            (5, Exited(attempt, Exit(code=0))),
+            (5, Prepared()),
+            (5, Launched(attempt + 1, handle(attempt + 1))),
+        )
+        bounds.append(subject.limits.bounds["memory.max_rss"].bound)
+    assert bounds == [150, 225, 337.5, 400, 400]
+    assert subject.spec.limits == LIMITED.limits
+    other = replace(subject.spec, limits=Limits({"memory.max_rss": Limit(90, "restart_adjusted")}))
+    changed, effects = play(subject, (6, Respecified(other)))
+    assert changed.limits.bounds["memory.max_rss"].bound == 90
+    assert effects == [Restrict(6)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "phase", "bound"),
+    [
+        ("log", Waiting, 100),
+        ("restart", Waiting, 100),
+        ("restart_adjusted", Waiting, 150),
+        ("immediate_kill", Failed, 100),
+        ("graceful_shutdown", Failed, 100),
+    ],
+)
+def test_the_kernels_kill_for_memory_is_an_excess_too(policy: Policy, phase: type, bound: float) -> None:
+    """It was quicker than we are; what the policy says holds all the same."""
+    spec = replace(SPEC, limits=Limits({"memory.max_rss": Limit(100, policy)}))
+    subject, _ = play(running(spec), (5, Exited(1, Exit(signal=9, oom=True))))
+    assert type(subject.phase) is phase
+    assert subject.limits.bounds["memory.max_rss"].bound == bound
+    assert subject.death is not None
+    assert subject.death.cause.kind == "oom"
+
+
+def test_changed_limits_are_kept_to_without_another_attempt() -> None:
+    """But for those that the kernel takes only at a start."""
+    subject, effects = play(running(), (5, Respecified(LIMITED)))
+    assert (type(subject.phase), effects) == (Running, [Restrict(1)])
+    new_handle = replace(handle(1), state={"pid": 101, "held": {}})
+    subject, effects = play(subject, (6, Restricted(1, new_handle)))
+    assert isinstance(subject.phase, Running)
+    assert (subject.phase.handle, effects) == (new_handle, [])
+    assert [type(effect) for effect in resume(play(running(), (5, Respecified(LIMITED)))[0], at(6))] == [
+        Restrict,
+        Watch,
+    ]
+    assert [type(effect) for effect in resume(subject, at(6))] == [Watch]
+    files = replace(SPEC, limits=Limits({"process.max_file_descriptors": Limit(9, "throttle")}))
+    assert type(play(subject, (7, Respecified(files)))[0].phase) is Stopping
+
+
+def half_open() -> Worker:
+    """A worker whose budget was spent at 3, and whose one trial start after the cool-down runs since 53."""
+    subject, _ = play(running(), (1, Exited(1, Exit(code=3))), (2, Fired("retry", 1)), (2, Prepared()))
+    subject, _ = play(subject, (2, Launched(2, handle(2))), (2, Exited(2, Exit(code=3))), (3, Fired("retry", 2)))
+    subject, _ = play(subject, (3, Prepared()), (3, LaunchFailed(3, "no such file")))
+    assert subject.phase == Failed(1, "2 restarts within 1m 40s (max_retries); one trial start in 50s", 53)
+    subject, _ = play(subject, (53, Fired("retry", 3)), (53, Prepared()), (53, Launched(4, handle(4))))
+    assert subject.trial
+    return subject
+
+
+def test_a_trial_start_that_fails_opens_the_breaker_for_another_cool_down() -> None:
+    """Whether it fell over or was ended for ill health, 29 of 30 seconds into its proof."""
+    fallen, effects = play(half_open(), (82, Exited(4, Exit(code=3))))
+    assert fallen.phase == Failed(1, "the trial start after a cool-down failed; next trial in 50s", 132)
+    assert SetTimer("retry", 132, 4) in effects
+    sick, _ = play(half_open(), (60, Probed(4, "liveness", False, "silent")), (61, Exited(4, Exit(signal=15))))
+    assert sick.phase == Failed(1, "the trial start after a cool-down failed; next trial in 50s", 111)
+
+
+def test_a_trial_start_that_lasts_closes_the_breaker() -> None:
+    """Ready for `reset_after`: its next end is the first of a whole budget, and no trial any more."""
+    subject, _ = play(half_open(), (83, Exited(4, Exit(code=3))))
+    assert subject.phase == Waiting(1, 84, "restart in 1s (1 of 2 within 1m 40s)")
+    subject, _ = play(subject, (84, Fired("retry", 4)))
+    assert (subject.failures, subject.trial) == ((83,), False)
+
+
+STARVING = Outside(0.5, Strain(4.0, "host under pressure: memory 60 %"))
+
+
+def test_on_a_starving_host_a_dead_worker_waits_longer_and_says_why() -> None:
+    """A second becomes four."""
+    subject, effects = step(running(), Exited(1, Exit(code=3)), at(1), STARVING)
+    reason = "restart in 4s (1 of 2 within 1m 40s; host under pressure: memory 60 %)"
+    assert subject.phase == Waiting(1, 5, reason)
+    assert subject.death is not None
+    assert subject.death.decision == reason
+    assert SetTimer("retry", 5, subject.serial) in effects
+
+
+@pytest.mark.parametrize("want", ["up", "restart"])
+def test_what_a_person_asks_for_is_never_delayed_or_refused(want: typing.Any) -> None:
+    """On a starving host, while it waits, and while the breaker is open."""
+    waiting, _ = step(running(), Exited(1, Exit(code=3)), at(1), STARVING)
+    failed, _ = play(half_open(), (60, Exited(4, Exit(code=3))))
+    for subject in (waiting, failed):
+        asked, effects = step(subject, Asked(want), at(61), STARVING)
+        assert (type(asked.phase), effects) == (Preparing, [CancelTimer(), Prepare()])
+        assert (asked.failures, asked.trial) == ((), False)
+    stopping, _ = step(running(), Asked("restart"), at(2), STARVING)
+    again, _ = step(stopping, Exited(1, Exit(signal=15)), at(3), STARVING)
+    assert type(again.phase) is Preparing
+
+
+def test_a_refused_launch_says_of_what_kind_it_was() -> None:
+    """The policy decides as ever, for what is missing now may be there in a second."""
+    refusal = REFUSALS["executable_not_found"]
+    subject, _ = play(added(), (0, Prepared()), (1, LaunchFailed(1, "web: No such file or directory", refusal)))
+    assert subject.phase == Waiting(1, 2, "restart in 1s (1 of 2 within 1m 40s)")
+    assert subject.death is not None
+    assert subject.death.cause == Cause("launch", "web: No such file or directory", refusal=refusal)
+
+
+def test_limits_that_change_during_a_start_are_kept_to_once_it_runs() -> None:
+    """The launch that is under way knows the old ones."""
+    subject, effects = play(added(), (0, Prepared()), (1, Respecified(LIMITED)))
+    assert (type(subject.phase), effects) == (Starting, [])
+    subject, effects = play(subject, (2, Launched(1, handle(1))))
+    assert effects == [Restrict(1), Watch(1, handle(1))]
+
+
 def test_a_long_ready_life_clears_the_budget() -> None:
     """reset_after seconds of readiness, and the next end is the first again."""
     subject, _ = play(running(), (2, Exited(1, Exit(code=3))), (3, Fired("retry", 1)), (3, Prepared()))
@@ -330,9 +514,14 @@ def test_after_a_reboot_what_was_up_starts_outside_the_budget() -> None:
 
 # --- on every path --------------------------------------------------------------------------------------------------
 
-_specs = st.sampled_from([SPEC, PROBED, replace(SPEC, restart=replace(POLICY, policy="always"))])
+_specs = st.sampled_from([SPEC, PROBED, LIMITED, replace(SPEC, restart=replace(POLICY, policy="always"))])
 _ROLES: list[ProbeRole] = ["readiness", "liveness"]
-_exits = st.sampled_from([Exit(code=0), Exit(code=3), Exit(signal=9), Exit(note="unknown")])
+_outsides = st.builds(
+    Outside,
+    st.floats(0, 0.99),
+    st.builds(Strain, st.floats(1, MOST), st.just("host under pressure")),
+)
+_exits = st.sampled_from([Exit(code=0), Exit(code=3), Exit(signal=9), Exit(signal=9, oom=True), Exit(note="unknown")])
 
 
 class World:
@@ -351,7 +540,7 @@ class World:
     def take(self, event: Event) -> None:
         """One event through the real step, its effects into this world, and the invariants after it."""
         before = self.worker
-        self.worker, effects = step(before, event, at(self.now), self.draw.draw(st.floats(0, 0.99)))
+        self.worker, effects = step(before, event, at(self.now), self.draw.draw(_outsides))
         for effect in effects:
             self.run(effect)
         self.check(before)
@@ -403,7 +592,7 @@ class World:
         if self.unanswered:
             choices += ["answer"] * 3
         if self.alive and not any(isinstance(event, Launched) for event in self.unanswered):
-            choices += ["die", "probe"]
+            choices += ["die", "probe", "exceed"]
         if self.timer is not None:
             choices += ["fire"] * 2
         match self.draw.draw(st.sampled_from(choices)):
@@ -419,6 +608,9 @@ class World:
             case "probe":
                 role: ProbeRole = self.draw.draw(st.sampled_from(_ROLES))
                 self.take(Probed(max(self.alive), role, self.draw.draw(st.booleans())))
+            case "exceed":
+                act: Ending | None = self.draw.draw(st.sampled_from([None, *sorted(ENDINGS)]))
+                self.take(exceeded(act, "critical", max(self.alive)))
             case "fire":
                 assert self.timer is not None
                 timer, self.timer = self.timer, None
@@ -470,7 +662,7 @@ def test_a_master_that_wakes_up_owes_what_the_dead_one_owed(spec: WorkerSpec, da
         Down: [],
         Preparing: [Prepare],
         Starting: [Launch],
-        Running: [Watch] if spec.probes else [],
+        Running: [Watch] if spec.probes or spec.limits.bounds else [],
         Stopping: [Terminate, SetTimer],
         Waiting: [SetTimer],
         Failed: [SetTimer],

@@ -1,26 +1,15 @@
 """Which processes belong to an attempt, as far as it can be told without a cgroup of our own."""
 
-import builtins
-import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-import pytest
+from beeyard.launcher import kernel
+from beeyard.launcher.trees import MARK, MarkForest, Tree
 
-from beeyard.launcher import kernel, trees
-from beeyard.launcher.trees import MARK, CgroupForest, MarkForest, Tree
-
-MOUNTS = """\
-22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:26 / {v1} rw,nosuid shared:9 - cgroup cgroup rw,cpu
-31 22 0:27 / {v2} rw,nosuid shared:10 master:3 - cgroup2 cgroup2 rw
-"""
 SAYS = "print(flush=True); import sys; sys.stdin.read()"
 
 
@@ -93,70 +82,5 @@ def test_marks_need_nothing_made_and_leave_nothing() -> None:
     forest = MarkForest("0123")
     tree: Tree = forest.plant("web", 1)
     assert list(forest.standing()) == []
-    assert tree.door() is None
+    assert (tree.door(), tree.folder) == (None, None)
     forest.clear()
-
-
-def test_what_an_earlier_launcher_planted_is_read_from_its_folders(tmp_path: Path) -> None:
-    """Worker names may hold a dot; what has nothing in it is removed, and what is not ours is left alone."""
-    for name, members in {"web.1@3": "11\n12\n", "db@12": "13\n", "other": "15\n"}.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "cgroup.procs").write_text(members)
-    (tmp_path / "gone@1").mkdir()
-    forest = CgroupForest(str(tmp_path), -1)
-    assert sorted(tree.members() for tree in forest.standing()) == [[11, 12], [13]]
-    assert sorted(os.listdir(tmp_path)) == ["db@12", "other", "web.1@3"]
-    assert forest.plant("web.1", 3).members() == [11, 12]
-
-
-def test_a_cgroup_is_gone_when_its_folder_is(tmp_path: Path) -> None:
-    """It can be made, looked at and removed, twice each."""
-    tree = CgroupForest(str(tmp_path), -1).plant("web", 1)
-    assert tree.members() == []
-    assert tree.remove()
-    for _ in range(2):
-        os.close(tree.door())
-    assert os.listdir(tmp_path) == ["web@1"]
-    assert tree.remove()
-    assert tree.remove()
-    tree.kill()
-
-
-@pytest.mark.parametrize("own", ["/", "/user.slice/x", "/user.slice/x/beeyard-0123456789abcdef/web@1"])
-def test_the_forest_stands_beside_the_launcher_in_the_v2_hierarchy(
-    own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Wherever it is mounted, never below a worker's own cgroup; and nobody is moved for good."""
-    v2 = tmp_path / "v2"
-    above = v2 / own.lstrip("/").partition("beeyard-")[0]
-    above.mkdir(parents=True)
-    (above / "cgroup.procs").write_text("")
-    proc = {
-        "/proc/self/mountinfo": MOUNTS.format(v1=tmp_path / "v1", v2=v2),
-        "/proc/self/cgroup": f"4:cpu:/elsewhere\n0::{own}\n",
-    }
-    real_open, real_rmdir = builtins.open, os.rmdir
-    removed: list[str] = []
-
-    def opens(path: str, mode: str = "r") -> Any:
-        return io.StringIO(proc[path]) if path in proc else real_open(path, mode)
-
-    def rmdir(path: str) -> None:
-        removed.append(path)
-        (Path(path) / "cgroup.procs").unlink()
-        real_rmdir(path)
-
-    monkeypatch.setattr(trees, "open", opens, raising=False)
-    monkeypatch.setattr(os, "rmdir", rmdir)
-    assert CgroupForest.found("feed") is None  # There is no cgroup.kill: this is a plain folder.
-    assert removed == [str(above / "beeyard-feed" / "trial")]
-    assert (above / "cgroup.procs").read_text() == "00"
-
-
-def test_without_a_v2_hierarchy_there_is_no_forest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Marks have to do."""
-    monkeypatch.setattr(
-        trees, "open", lambda path, *mode: io.StringIO("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"), raising=False
-    )
-    assert CgroupForest.found("feed") is None
-    assert isinstance(trees.forest("feed"), MarkForest)

@@ -110,6 +110,7 @@ class LauncherClient(asyncio.Protocol):
         self._number = 0
         self._out: list[bytes] = []
         self._lost = asyncio.Event()
+        self._retired = False
         self.hello: Message = {}
         self.on_connect: Callable[[Message], None] = lambda hello: None
         self.on_lost: Callable[[], None] = lambda: None
@@ -123,12 +124,16 @@ class LauncherClient(asyncio.Protocol):
                 await self._connect()
             except OSError:
                 # The one just started needs some 50 ms; a second one would only find it and end.
-                if time.monotonic() >= next_start and not self._serving():
+                if time.monotonic() >= next_start and not self._retired and not self._serving():
                     start_launcher(self._paths, self._master)
                     next_start = time.monotonic() + START_AGAIN
                 await asyncio.sleep(0.02)
                 continue
             await self._lost.wait()
+
+    def retire(self) -> None:
+        """Start no launcher any more: we are about to end, and one that ended with us shall stay away."""
+        self._retired = True
 
     async def request(self, kind: str, **fields: Any) -> Message:
         """Ask and wait for the answer.
@@ -160,7 +165,8 @@ class LauncherClient(asyncio.Protocol):
         finally:
             self._answers.pop(number, None)
         if "error" in answer:
-            raise Rejected(f"launcher_{answer['error']}", "{text}", text=answer.get("text", answer["error"]))
+            code = answer.get("code") or f"launcher_{answer['error']}"
+            raise Rejected(code, "{text}", text=answer.get("text", answer["error"]))
         return answer
 
     def send(self, message: Message) -> None:

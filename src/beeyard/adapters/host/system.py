@@ -19,10 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from beeyard.domain.errors import Unavailable
+from beeyard.domain.pressure import Pressure
 from beeyard.launcher.paths import Paths
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+PRESSURE = Path("/proc/pressure")
+"""One file for each resource, since Linux 4.20; not there in a kernel built or started without (`psi=0`)."""
+FRESH = 1.0
+"""Seconds for which a look at the pressure is good: the kernel makes its means anew every two."""
 LOWEST_PORT = 20000
 """Below lie the ports that programs have by habit; from `ip_local_port_range` on, those of outgoing connections."""
 LATELY = 60.0
@@ -32,12 +37,20 @@ _log = logging.getLogger(__name__)
 
 
 class LinuxHost:
-    """This machine. `monotonic` tells how long ago a port was given out."""
+    """This machine. `monotonic` tells how long ago a port was given out, and the pressure looked at.
 
-    def __init__(self, paths: Paths, monotonic: Callable[[], float] = time.monotonic) -> None:
+    `pressure` is the folder where that stands; None: nobody wants to know.
+    """
+
+    def __init__(
+        self, paths: Paths, monotonic: Callable[[], float] = time.monotonic, pressure: Path | None = PRESSURE
+    ) -> None:
         self._folder = paths.pids
+        self._files = pressure
         self._monotonic = monotonic
         self._given: dict[int, float] = {}
+        self._pressure = Pressure()
+        self._looked = -FRESH
 
     def boot_id(self) -> str:
         """The kernel's random id of this boot."""
@@ -46,6 +59,21 @@ class LinuxHost:
     def name(self) -> str:
         """The host name, as the kernel has it."""
         return socket.gethostname()
+
+    def pressure(self) -> Pressure:
+        """The kernel's own means over ten seconds."""
+        now = self._monotonic()
+        if self._files is not None and now - self._looked >= FRESH:
+            cpu, memory, io = (_shares(self._files / name) for name in ("cpu", "memory", "io"))
+            self._pressure = Pressure(
+                cpu=cpu.get("some"),
+                memory=memory.get("some"),
+                memory_full=memory.get("full"),
+                io=io.get("some"),
+                io_full=io.get("full"),
+            )
+            self._looked = now
+        return self._pressure
 
     def free_port(self, preferred: int) -> int:
         """A TCP port nobody listens on.
@@ -95,6 +123,16 @@ class LinuxHost:
         finally:
             os.close(file)
         os.rename(half, path)
+
+
+def _shares(file: Path) -> dict[str, float]:
+    """`some avg10=1.50 avg60=…` as {"some": 0.015}, with `full` where there is one; empty where nothing is told."""
+    try:
+        text = file.read_text("ascii")
+        rows = [line.split() for line in text.splitlines()]
+        return {row[0]: float(row[1].removeprefix("avg10=")) / 100 for row in rows}
+    except (OSError, ValueError, IndexError):
+        return {}
 
 
 def _choice() -> range:

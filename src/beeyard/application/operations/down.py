@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 
 class DownView(Struct):
-    """How many workers ended, and which did not even when killed."""
+    """How many workers ended, which did not even when killed, and which unmanaged ones were let go and run on."""
 
     ended: int
     stuck: list[str]
+    left: list[str] = []
 
 
 class Down(Request[DownView]):
@@ -25,10 +26,12 @@ class Down(Request[DownView]):
 
 async def down(master: "Master", request: Down, call: Call) -> DownView:
     """Stop all workers, dependents first, then the master and its helpers; the next `up` starts them again."""
+    watched = [name for name, s in master.supervisors.items() if s.attempt() is not None and not master.owned(name)]
     stuck = await master.shut_down(request.timeout)
     if not stuck:
         master.finished.set()
-    return DownView(len(master.supervisors) - len(stuck), stuck)
+    left = [name for name in watched if name not in stuck]
+    return DownView(len(master.supervisors) - len(stuck) - len(left), stuck, left)
 
 
 OPERATION = Operation("down", Down, down, role="admin", changes=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from beeyard.application.operation import Call, Operation, Request
+from beeyard.domain.pressure import Strain, strain
 
 if TYPE_CHECKING:
     from beeyard.application.master import Master
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 class InfoView(Struct):
     """One master. `capabilities` is what each provider can do on this host; `orphans` run and are in no record.
 
-    `network` is `ok`, `off`, `changing`, or what is wrong with it.
+    `network` is `ok`, `off`, `changing`, or what is wrong with it; `pressure` is `ok`, or what this host is short of,
+    and how much more patient that makes us (docs/restarts.md).
     """
 
     version: str
@@ -29,6 +31,7 @@ class InfoView(Struct):
     capabilities: dict[str, dict[str, str | bool]]
     orphans: list[str]
     network: str = ""
+    pressure: str = ""
 
 
 class Info(Request[InfoView]):
@@ -61,7 +64,12 @@ async def info(master: "Master", request: Info, call: Call) -> InfoView:
         },
         orphans=[f"{owned.worker} (pid {owned.handle.state.get('pid')})" for owned in master.orphans()],
         network=master.listening.state,
+        pressure=_pressure(strain(master.host.pressure())),
     )
+
+
+def _pressure(strain: Strain) -> str:
+    return f"{strain.reason}; waits are {strain.factor:.1f} times as long" if strain.reason else "ok"
 
 
 OPERATION = Operation("info", Info, info, route="GET /v1/info")

@@ -19,14 +19,13 @@ class Remove(Request[list[str]]):
 
 
 async def remove(master: "Master", request: Remove, call: Call) -> list[str]:
-    """Forget workers that are down; their logs stay unless purged."""
+    """Forget workers that are down, and let go of unmanaged ones, which run on; logs stay unless purged."""
     found = list(dict.fromkeys(supervisor.worker.id for name in request.workers for supervisor in master.find(name)))
-    if request.stop:
-        for name in request.workers:
-            await master.stop_worker(name, call.caller.because)
-        if not await master.until(lambda: master.ended(found), request.timeout):
-            left = [name for name in found if not master.ended([name])]
-            raise Refused("still_stopping", "{workers} did not stop in time", workers=", ".join(left))
+    leaving = [name for name in found if request.stop or not master.owned(name)]
+    await master.part_with(leaving, call.caller.because)
+    if not await master.until(lambda: master.ended(leaving), request.timeout):
+        left = [name for name in leaving if not master.ended([name])]
+        raise Refused("still_stopping", "{workers} did not stop in time", workers=", ".join(left))
     await master.remove_workers(request.workers)
     if request.purge:
         for worker in found:

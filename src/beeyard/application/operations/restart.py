@@ -20,8 +20,7 @@ class Restart(Request[list[WorkerView]]):
 
 async def restart(master: "Master", request: Restart, call: Call) -> list[WorkerView]:
     """Stop and start workers or groups; those that are down are started."""
-    for name in request.workers:
-        master.find(name)
+    master.require_allowed(request.workers, "restart")
     for name in request.workers:
         await master.restart_worker(name, call.caller.because)
     return await settled(master, request.workers, request.timeout if request.wait else 0.0, call)

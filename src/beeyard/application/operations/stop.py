@@ -20,8 +20,7 @@ class Stop(Request[list[WorkerView]]):
 
 async def stop(master: "Master", request: Stop, call: Call) -> list[WorkerView]:
     """Stop workers or groups, as their stop sequence says, and keep them down."""
-    for name in request.workers:
-        master.find(name)
+    master.require_allowed(request.workers, "stop")
     for name in request.workers:
         await master.stop_worker(name, call.caller.because)
     return await settled(master, request.workers, request.timeout if request.wait else 0.0, call)

@@ -27,6 +27,8 @@ def standing(probe: ProbeView) -> str:
     said = {True: "passed", False: "failed", None: "no verdict yet"}[probe.passed]
     if probe.said not in ("", "passed"):
         said += f", last: {printable(probe.said)}"
+    if probe.strain:
+        said += f", {human_duration(probe.timeout)} to answer: {probe.strain}"
     if not probe.asked:
         return f"{probe.means}: {said}; not asked yet"
     costs = f"{probe.asked} asked, the last in {_time(probe.took)}, {_time(probe.took_mean)} on average"

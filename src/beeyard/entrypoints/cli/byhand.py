@@ -55,7 +55,7 @@ def _down(target: Target, as_json: bool, reason: str, **fields: Any) -> None:
     if as_json:
         import msgspec
 
-        show_json(msgspec.json.encode(view or {"ended": 0, "stuck": []}))
+        show_json(msgspec.json.encode(view or {"ended": 0, "stuck": [], "left": []}))
     else:
         show(ended(view, target.name))
 

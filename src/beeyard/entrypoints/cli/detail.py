@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from beeyard.application.views import WorkerDetail
+from beeyard.application.views import LimitView, WorkerDetail
+from beeyard.domain.limits import LimitName, amount
 from beeyard.domain.values import human_duration, human_memory
 from beeyard.entrypoints.cli.asked import standing
 from beeyard.entrypoints.cli.render import change, style_of
@@ -27,7 +28,9 @@ class Detail:
         """The whole screen."""
         name, _, state = change(self._view.worker).partition(": ")
         title = f"{self._paint(name, BOLD)}: {self._paint(state, style_of(self._view.worker))}"
-        rows = [f"  {self._paint(f'{key:<{WIDE}}', DIM)} {printable(text)}" for key, text in self._rows()]
+        found = self._rows()
+        wide = max(WIDE, *(len(key) for key, _ in found))
+        rows = [f"  {self._paint(f'{key:<{wide}}', DIM)} {printable(text)}" for key, text in found]
         spec = [f"  {line}" for line in tree(self._view.spec)]
         return "\n".join([title, *rows, "", self._paint("Spec", BOLD), *spec])
 
@@ -45,6 +48,7 @@ class Detail:
         rows += [("runs", runs)] if runs else []
         rows += [(name, address) for name, address in worker.endpoints.items()]
         rows += [(role, standing(probe)) for role, probe in view.probes.items()]
+        rows += [(name.partition(".")[2], restricted(name, limit)) for name, limit in view.limits.items()]
         rows += [("waits for", view.waits_for)] if view.waits_for else []
         rows += [("needed by", ", ".join(view.needed_by))] if view.needed_by else []
         rows += [("not now", f"{operation}: {why}") for operation, why in view.refused.items()]
@@ -52,6 +56,12 @@ class Detail:
 
     def _paint(self, text: str, style: str) -> str:
         return painted(text, style) if self._colour else text
+
+
+def restricted(name: LimitName, limit: LimitView) -> str:
+    """`310 MB of 512 MB, restart; kept by …`."""
+    now = "" if limit.now is None else f"{amount(name, limit.now)} of "
+    return f"{now}{amount(name, limit.bound)}, {limit.policy}; {limit.kept}"
 
 
 def tree(value: Any, indent: str = "") -> list[str]:

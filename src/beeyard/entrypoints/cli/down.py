@@ -52,7 +52,8 @@ def ended(view: DownView | None, state: str) -> str:
     if view is None:
         return f"nothing to end: no master serves {state}"
     count = f"{view.ended} worker{'' if view.ended == 1 else 's'}"
-    return f"{count} ended, and the master of {state}"
+    left = f"; let go, and running on: {', '.join(view.left)}" if view.left else ""
+    return f"{count} ended, and the master of {state}{left}"
 
 
 def _ask(client: Client, request: Down) -> DownView:

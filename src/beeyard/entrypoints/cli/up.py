@@ -54,21 +54,20 @@ def up(paths: Paths, file: str | None, *, detach: bool, dry_run: bool, as_json: 
         return foreground.follow(client, applied, as_json=as_json)
     if not as_json:
         tell(applied.plan)
-    return conclude(client, applied, loaded, as_json=as_json, started=started)
+        if not started and not detach:
+            say(f"the master was running already; {command(paths, 'logs -f')} shows what workers write")
+    return conclude(client, applied, loaded, as_json=as_json)
 
 
-def conclude(client: Client, applied: Applied, loaded: Settings, *, as_json: bool, started: bool = False) -> int:
+def conclude(client: Client, applied: Applied, loaded: Settings, *, as_json: bool) -> int:
     """Wait until what was applied has come to rest, and show it. Raises Rejected when a worker could not start."""
     paths = client.paths
     mine = {spec.id for spec in loaded.workers}
     views = _at_rest(client, mine)
     if as_json:
         show(_pretty(Applied(applied.plan, views)))
-    else:
-        if views:
-            show(render.workers(views, width(sys.stdout), colour=colours(sys.stdout)))
-        if not started:
-            say(f"the master was running already; {command(paths, 'logs -f')} shows what workers write")
+    elif views:
+        show(render.workers(views, width(sys.stdout), colour=colours(sys.stdout)))
     if dead := [view for view in views if view.id in mine and faces.failed(view)]:
         raise faces.not_started(Target(paths), dead)
     if late := [view.id for view in views if view.id in mine and not rests(view)]:
@@ -93,7 +92,7 @@ def rehearse(client: Client | None, loaded: Settings, *, as_json: bool) -> int:
         show(_pretty(plan))
     else:
         show(plans.told(plan) or "no workers")
-        say("nothing to do" if plan.empty else "nothing was changed: this was a dry run")
+        say("nothing to change" if plan.empty else "nothing was changed: this was a dry run")
     return 0 if plan.empty else PENDING
 
 

@@ -151,6 +151,8 @@ class Why:
             rows.append(Row("ended by", describe(death.exit)))
         if death.cause.kind != "launch":
             rows.append(Row("lived", _life(death)))
+        if death.cause.refusal is not None and death.cause.refusal.hint:
+            rows.append(Row("hint", death.cause.refusal.hint))
         if death.exit.leftovers:
             rows.append(Row("left over", f"{_count(death.exit.leftovers, 'process', 'es')} of its tree, killed"))
         lines = [
@@ -218,7 +220,7 @@ def cause(death: Death) -> str:
             text = f"{detail or describe(death.exit)}, not sent by Beeyard"
         case "launch":
             text = f"it could not be started: {detail}"
-        case "probe":
+        case "probe" | "limit":
             text = f"ended by Beeyard: {detail}"
         case "operator":
             text = "stopped because someone asked"

@@ -29,7 +29,7 @@ def find(folder: str) -> str:
             "config_missing",
             "no worker file in {folder}",
             folder=folder,
-            hint=f"write a {NAMES[0]}, or name the file: beeyard up FILE",
+            hint=f"write a {NAMES[0]}, or name the file",
         )
     if len(here) > 1:
         raise Invalid(
@@ -37,7 +37,7 @@ def find(folder: str) -> str:
             "{folder} has {files}",
             folder=folder,
             files=" and ".join(here),
-            hint="keep one, or name the file: beeyard up FILE",
+            hint="keep one, or name the file",
         )
     return str(Path(folder, here[0]))
 
@@ -62,7 +62,7 @@ def _text(file: str, report: Report) -> str | None:
             content = stream.read(_LARGEST + 1)
     except FileNotFoundError:
         raise NotFound(
-            "config_missing", "no worker file {file}", file=file, hint="name another: beeyard up FILE"
+            "config_missing", "no worker file {file}", file=file, hint="check its name and this folder"
         ) from None
     except IsADirectoryError:
         report.add(place, "a directory", "a worker file")

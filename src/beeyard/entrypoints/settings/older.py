@@ -11,7 +11,15 @@ from msgspec import structs
 from beeyard.entrypoints.settings.decode import struct
 from beeyard.entrypoints.settings.log_collection import logs_of_file
 from beeyard.entrypoints.settings.older_control import control
-from beeyard.entrypoints.settings.older_shape import KINDS, Managed, Master, Unit, Worker
+from beeyard.entrypoints.settings.older_shape import (
+    KINDS,
+    Integrated,
+    Managed,
+    Master,
+    Unit,
+    Unmanaged,
+    Worker,
+)
 from beeyard.entrypoints.settings.tree import Mapping, Node, Scalar, Sequence, changed, empty, merge
 from beeyard.entrypoints.settings.words import Context
 
@@ -87,10 +95,10 @@ def _worker(node: Node, context: Context) -> Node:
     if kind != "managed":
         written = known.entries["type"] if older.type else blocks[kind]
         entries["type"] = Scalar(written.file, written.line, written.path, kind)
-    elif older.unit and not isinstance(older.unit, Mapping):
-        entries["execution"] = older.unit
-    elif block := blocks.get("managed"):
-        entries |= _managed(block, node, context)
+    if older.unit and not isinstance(older.unit, Mapping):
+        entries["discovery" if kind == "unmanaged" else "execution"] = older.unit
+    elif block := blocks.get(kind):
+        entries |= _UNITS[kind](block, node, context)
     return structs.replace(node, entries=entries)
 
 
@@ -106,3 +114,30 @@ def _managed(node: Node, worker: Mapping, context: Context) -> dict[str, Node]:
     if managed.health_check:
         entries["health_check"] = managed.health_check
     return entries
+
+
+def _integrated(node: Node, worker: Mapping, context: Context) -> dict[str, Node]:
+    """As managed. The older master asked such a worker by `CoreService.Ping`, at the port that it had given it."""
+    integrated = struct(node, Integrated, context)
+    if integrated is None:
+        return {"execution": node}
+    entries = control(integrated.control, worker, context) if integrated.control else {}
+    at = (node.file, node.line, node.path)
+    asked = {"address": "grpc", "service": "proto.CoreService", "method": "Ping"}
+    check: dict[str, Node] = {
+        "type": Scalar(*at, "grpc"),
+        "grpc": Mapping(*at, {key: Scalar(*at, text) for key, text in asked.items()}),
+    }
+    if integrated.health_check_run_options:
+        check["run_options"] = integrated.health_check_run_options
+    return entries | {"health_check": Mapping(*at, check)}
+
+
+def _unmanaged(node: Node, worker: Mapping, context: Context) -> dict[str, Node]:
+    """Its words are ours."""
+    if struct(node, Unmanaged, context) is None or not isinstance(node, Mapping):
+        return {"discovery": node}
+    return {key: value for key, value in node.entries.items() if key != "metadata"}
+
+
+_UNITS = {"managed": _managed, "integrated": _integrated, "unmanaged": _unmanaged}

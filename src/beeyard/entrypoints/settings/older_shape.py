@@ -1,4 +1,4 @@
-"""The blocks of older worker files (`unit:`, `control:`, `limits:`, `log_collection:`), key by key as written.
+"""The blocks of older worker files (`unit:`, `control:`, `log_collection:`), key by key as written.
 
 `older` and its neighbours turn them into the blocks of `shape`; nothing else knows these words.
 """
@@ -15,11 +15,6 @@ KINDS = ("managed", "integrated", "unmanaged")
 
 Port = Annotated[int, Meta(ge=1, le=65535, description="a port from 1 to 65535")]
 Amount = Annotated[int, Meta(ge=0, description="a whole number, 0 for no limit")]
-Percent = Annotated[float, Meta(ge=0, le=100, description="a number from 0 to 100")]
-Number = Annotated[float, Meta(ge=0, description="a number, 0 for no limit")]
-Policy = Literal[
-    "none", "log", "alert", "throttle", "graceful_shutdown", "immediate_kill", "restart", "restart_adjusted"
-]
 
 
 class Master(Struct):
@@ -58,6 +53,23 @@ class Managed(Struct):
     """`unit: {managed: …}`."""
 
     metadata: Metadata = field(default_factory=Metadata)
+    control: Node | None = None
+    health_check: Node | None = None
+
+
+class Integrated(Struct):
+    """`unit: {integrated: …}`."""
+
+    metadata: Metadata = field(default_factory=Metadata)
+    control: Node | None = None
+    health_check_run_options: Node | None = None
+
+
+class Unmanaged(Struct):
+    """`unit: {unmanaged: …}`; all but `metadata` are words of ours."""
+
+    metadata: Metadata = field(default_factory=Metadata)
+    discovery: Node | None = None
     control: Node | None = None
     health_check: Node | None = None
 
@@ -101,69 +113,6 @@ class Restart(Struct):
     max_retries: Node | None = None
     retry_delay: Node | None = None
     backoff_rate: Node | None = None
-
-
-class MemoryLimits(Struct):
-    """`limits: {memory: …}`, in bytes."""
-
-    max_rss: Memory = Memory(0)
-    max_virtual: Memory = Memory(0)
-    max_swap: Memory = Memory(0)
-    warning_threshold: Percent = 0.0
-    policy: Policy = "log"
-
-
-class CpuLimits(Struct):
-    """`limits: {cpu: …}`."""
-
-    max_cores: Number = 0.0
-    max_percent: Number = 0.0
-    max_time: Duration = Duration(0.0)
-    warning_threshold: Percent = 0.0
-    policy: Policy = "log"
-
-
-class IoLimits(Struct):
-    """`limits: {io: …}`."""
-
-    weight: Amount = 0
-    max_read_bps: Memory = Memory(0)
-    max_write_bps: Memory = Memory(0)
-    max_read_ops: Amount = 0
-    max_write_ops: Amount = 0
-    warning_threshold: Percent = 0.0
-    policy: Policy = "log"
-
-
-class ProcessLimits(Struct):
-    """`limits: {process: …}`."""
-
-    max_processes: Amount = 0
-    max_file_descriptors: Amount = 0
-    max_child_processes: Amount = 0
-    warning_threshold: Percent = 0.0
-    policy: Policy = "log"
-
-
-class Monitoring(Struct):
-    """`limits: {monitoring: …}`."""
-
-    enabled: bool = True
-    interval: Duration = Duration(30.0)
-    history_retention: Duration = Duration(86400.0)
-    alerting_enabled: bool = False
-
-
-class Limits(Struct):
-    """`limits:`."""
-
-    priority: int = 0
-    cpu_shares: Amount = 0
-    memory: MemoryLimits = field(default_factory=MemoryLimits)
-    cpu: CpuLimits = field(default_factory=CpuLimits)
-    io: IoLimits = field(default_factory=IoLimits)
-    process: ProcessLimits = field(default_factory=ProcessLimits)
-    monitoring: Monitoring = field(default_factory=Monitoring)
 
 
 class Rotation(Struct):

@@ -10,14 +10,14 @@ from beeyard.domain.spec import LINE_STAYS, Endpoint, ProbeMeans, ProbeRole, Pro
 from beeyard.domain.values import Duration
 from beeyard.entrypoints.settings import tree
 from beeyard.entrypoints.settings.decode import nearest, struct
-from beeyard.entrypoints.settings.shape import Probe, RunOptions, ShortCheck, TypedCheck, Worker
-from beeyard.entrypoints.settings.tree import Node, Sequence, empty
-from beeyard.entrypoints.settings.words import FAILED, Context, text
+from beeyard.entrypoints.settings.shape import GrpcCheck, Probe, RunOptions, ShortCheck, TypedCheck, Worker
+from beeyard.entrypoints.settings.tree import Node, Scalar, Sequence, empty
+from beeyard.entrypoints.settings.words import FAILED, WORDS, Context, text
 
 _MEANS: tuple[ProbeMeans, ...] = ("http", "tcp", "grpc", "exec", "log", "notify", "process")
 _ALSO: Mapping[ProbeMeans, tuple[str, ...]] = {
     "http": ("endpoint", "method", "headers"),
-    "grpc": ("service",),
+    "grpc": ("service", "call", "headers"),
     "log": ("stream",),
 }
 _URL = re.compile(r"https?://[^\s/]+.*")
@@ -73,7 +73,9 @@ def _probe(
         target = _pattern(place, shape.log, role, context)
     elif False in (shape.process, shape.notify):
         context.report.wrong(place, "true, or no such key")
-    for key in ("endpoint", "method", "headers", "service", "stream"):
+    if shape.service and shape.call:
+        context.report.wrong(node.entries["call"], "no such key beside `service`: one of them is asked")
+    for key in ("endpoint", "method", "headers", "service", "call", "stream"):
         if key in node.entries and key not in _ALSO.get(means, ()):
             context.report.add(node.entries[key], f"`{key}`", f"no such key: a probe by {means} has none")
     return ProbeSpec(
@@ -83,6 +85,7 @@ def _probe(
         method=shape.method,
         headers=shape.headers,
         service=shape.service,
+        call=shape.call,
         stream=shape.stream or "",
         endpoint=endpoint,
         period=shape.period,
@@ -189,13 +192,25 @@ def _health_check(node: Node, endpoints: Mapping[str, Endpoint], context: Contex
     if typed.type == "tcp" and typed.tcp:
         return _timed(typed.run_options, means="tcp", target=f"{typed.tcp.address}:{typed.tcp.port}")
     if typed.type == "grpc" and typed.grpc and isinstance(block, tree.Mapping):
-        target, _ = _grpc(block.entries["address"], typed.grpc.address, {}, context)
-        return _timed(typed.run_options, means="grpc", target=target, service=typed.grpc.service)
+        target, endpoint = _grpc(block.entries["address"], typed.grpc.address, endpoints, context)
+        return _timed(
+            typed.run_options, means="grpc", target=target, endpoint=endpoint, **_asked(block, typed.grpc, context)
+        )
     if typed.type == "exec" and typed.exec:
         return _timed(typed.run_options, means="exec", command=(typed.exec.command, *typed.exec.args))
     if block is None:
         context.report.missing(node, typed.type, f"what a check of type {typed.type} asks")
     return None
+
+
+def _asked(node: tree.Mapping, check: GrpcCheck, context: Context) -> dict[str, Any]:
+    """A `method` of the `service`; without one, what the health service says of it."""
+    service = node.entries.get("service")
+    if not check.method or (not check.service and not empty(service)):
+        return {"service": check.service, "headers": check.headers}
+    place = node.entries["method"]
+    call = WORDS["call"](Scalar(place.file, place.line, place.path, f"{check.service}/{check.method}"), context)
+    return {"call": "" if call is FAILED else call, "headers": check.headers}
 
 
 def _timed(options: RunOptions, **rest: Any) -> ProbeSpec:

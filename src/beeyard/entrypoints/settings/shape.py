@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from beeyard.domain.spec import Backoff, LogSpec, ProbeRole, ProbeSpec, RestartPolicy, RestartWhen, Severity
+from beeyard.domain.limits import Severity
+from beeyard.domain.spec import Backoff, LogSpec, ProbeRole, ProbeSpec, RestartPolicy, RestartWhen
 from beeyard.domain.values import Duration, Memory, SignalNumber
 from beeyard.entrypoints.settings.tree import Node
 
@@ -20,6 +21,7 @@ _LOGS = LogSpec()
 
 Name = Annotated[str, "name"]
 Port = Annotated[int, "port"]
+Call = Annotated[str, "call"]
 Retries = Annotated[int | None, "retries"]
 Positive = Annotated[Duration, Meta(gt=0, description="a duration above 0")]
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
@@ -89,6 +91,7 @@ class Probe(Struct):
     tcp: str | None = None
     grpc: str | None = None
     service: str = _PROBE.service
+    call: Call = _PROBE.call
     log: str | None = None
     stream: Literal["stdout", "stderr"] | None = None
     exec: Node | None = None
@@ -140,6 +143,8 @@ class GrpcCheck(Struct):
 
     address: str
     service: str = ""
+    method: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class ExecCheck(Struct):
@@ -270,7 +275,5 @@ LATER_VALUES: Mapping[str, str] = {
     "module": "the provider `module`",
     "docker": "the provider `docker`",
     "kubernetes": "the provider `kubernetes`",
-    "integrated": "the kind `integrated`",
-    "unmanaged": "the kind `unmanaged`",
 }
-"""Provider or kind -> what it needs."""
+"""Provider -> what it needs."""

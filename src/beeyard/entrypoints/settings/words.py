@@ -172,6 +172,12 @@ def _port(written: str) -> int:
     raise ValueError(written)
 
 
+def _call(written: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_.]{1,512}/[A-Za-z0-9_]{1,256}", written):
+        return written
+    raise ValueError(written)
+
+
 def _umask(written: str) -> int:
     if re.fullmatch(r"(0o?)?[0-7]{1,3}", written):
         return int(written.replace("o", ""), 8)
@@ -256,6 +262,7 @@ memory = parsed(_memory, "a size such as 64KB, 512MB or 1GB")
 signal = parsed(values.signal_number, "a signal such as SIGTERM, HUP or 15")
 
 WORDS: Mapping[str, Read] = {
+    "call": parsed(_call, "a method such as proto.CoreService/Ping"),
     "environment": _environment,
     "host": parsed(host, "the name of a host, or an IP address, without port"),
     "name": parsed(values.worker_name, "1 to 64 letters, digits, '_' or '-'"),

@@ -8,11 +8,11 @@ from msgspec import Struct, structs
 from beeyard.domain.differences import SECTIONS
 from beeyard.domain.spec import Endpoint, LogSpec, WorkerSpec
 from beeyard.domain.values import WorkerId
-from beeyard.entrypoints.settings import tree
+from beeyard.entrypoints.settings import kinds, tree
 from beeyard.entrypoints.settings.decode import nearest, struct
 from beeyard.entrypoints.settings.depends import Needs, depends_on, resolve
 from beeyard.entrypoints.settings.execution import section, stop
-from beeyard.entrypoints.settings.limits import limits
+from beeyard.entrypoints.settings.limits import limits, with_priority
 from beeyard.entrypoints.settings.probes import probes
 from beeyard.entrypoints.settings.restarts import restart_policy
 from beeyard.entrypoints.settings.shape import LATER_VALUES, Worker
@@ -21,8 +21,7 @@ from beeyard.entrypoints.settings.words import FAILED, Context, choice, text
 
 Providers = Mapping[str, type[Struct]]
 
-_KINDS = ("managed", "integrated", "unmanaged")
-_kind = choice(_KINDS)
+_kind = choice(kinds.KINDS)
 
 
 def workers(node: Node, defaults: Node | None, providers: Providers, origin: str, context: Context) -> list[WorkerSpec]:
@@ -33,10 +32,11 @@ def workers(node: Node, defaults: Node | None, providers: Providers, origin: str
     specs: dict[str, list[WorkerSpec]] = {}
     needs: dict[str, Needs] = {}
     lines: dict[str, int] = {}
+    sections = [key for name, type_ in providers.items() for key in _keys(name, type_)]
     for item in node.items:
         whole = merge(defaults, item)
-        worker = struct(whole, Worker, context, _section_keys(providers))
-        if worker is None or not isinstance(whole, tree.Mapping):
+        worker = struct(whole, Worker, context, sections)
+        if worker is None or not isinstance(whole, tree.Mapping) or not isinstance(item, tree.Mapping):
             continue
         if "id" not in whole.entries or empty(whole.entries["id"]):
             context.report.missing(item, "id", "a name: 1 to 64 letters, digits, '_' or '-'")
@@ -47,7 +47,7 @@ def workers(node: Node, defaults: Node | None, providers: Providers, origin: str
         elif worker.id:
             lines[name] = whole.entries["id"].line
         needs[name] = depends_on(worker.depends_on, context)
-        specs[name] = _instances(name, worker, _spec(whole, worker, providers, origin, context))
+        specs[name] = _instances(name, worker, _spec(item, whole, worker, providers, origin, context))
     resolved = resolve(needs, {name: [spec.id for spec in group] for name, group in specs.items()}, context.report)
     return [
         structs.replace(spec, depends_on=resolved[name]) if resolved[name] else spec
@@ -56,8 +56,18 @@ def workers(node: Node, defaults: Node | None, providers: Providers, origin: str
     ]
 
 
-def _section_keys(providers: Providers) -> list[str]:
-    return [SECTIONS.get(name, name) for name in providers]
+def _keys(provider: str, type_: type[Struct]) -> list[str]:
+    """The keys of a worker in which the section of this provider stands."""
+    key = SECTIONS.get(provider, provider)
+    return [key] if key else list(type_.__struct_encode_fields__)
+
+
+def _section(node: tree.Mapping, provider: str, type_: type[Struct]) -> Node | None:
+    """The section as written."""
+    entries = {key: node.entries[key] for key in _keys(provider, type_) if not empty(node.entries.get(key))}
+    if SECTIONS.get(provider, provider):
+        return next(iter(entries.values()), None)
+    return structs.replace(node, entries=entries) if entries else None
 
 
 def _instances(name: str, worker: Worker, spec: WorkerSpec) -> list[WorkerSpec]:
@@ -67,42 +77,54 @@ def _instances(name: str, worker: Worker, spec: WorkerSpec) -> list[WorkerSpec]:
     return [structs.replace(spec, id=WorkerId(f"{name}.{number}")) for number in range(1, worker.instances + 1)]
 
 
-def _spec(node: tree.Mapping, worker: Worker, providers: Providers, origin: str, context: Context) -> WorkerSpec:
-    """The worker, still without id and dependencies."""
+def _spec(
+    own: tree.Mapping, node: tree.Mapping, worker: Worker, providers: Providers, origin: str, context: Context
+) -> WorkerSpec:
+    """The worker, still without id and dependencies: `own` is what it says itself, `node` that with the defaults."""
     provider, kind = _provider(worker, providers, context)
     _only_never(worker, context)
-    limits(worker.limits, context)
+    restricted, priority = limits(worker, context)
     endpoints = {
         name: Endpoint(shape.protocol, shape.port, shape.host, shape.path) for name, shape in worker.endpoints.items()
     }
+    if kind == "integrated":
+        endpoints = kinds.with_port(endpoints)
     if (worker.instances or 1) > 1:
         _no_fixed_ports(node, endpoints, context)
     run: dict[str, Any] = {}
     steps = WorkerSpec(WorkerId(""), "", {}).stop
-    for name, key in ((name, SECTIONS.get(name, name)) for name in providers):
-        written = node.entries.get(key)
-        if name == provider and kind in LATER_VALUES:
-            break
-        if name == provider and (written is None or empty(written)):
-            context.report.missing(node, key, f"what the provider {name} runs")
+    for name, type_ in providers.items():
+        keys, written = _keys(name, type_), _section(node, name, type_)
+        if name == provider and written is None:
+            context.report.missing(node, keys[0], f"what the provider {name} runs")
         elif name == provider and written:
-            run = section(written, providers[name], kind, context)
+            run = section(written, type_, kind, context)
+            if name == "process":
+                run = with_priority(run, priority, worker.limits, context)
             steps = stop(written, context)
-        elif written and provider:
-            context.report.add(written, f"a section of the provider {name}", f"none: the provider is {provider}")
-    return WorkerSpec(
+        elif provider:
+            for entry in (own.entries[key] for key in keys if not empty(own.entries.get(key))):
+                context.report.add(entry, f"a section of the provider {name}", f"none: the provider is {provider}")
+    asked = probes(node, worker, endpoints, context)
+    if kind == "integrated":
+        asked = asked or kinds.asked_by_grpc(node, context)
+    spec = WorkerSpec(
         id=WorkerId(""),
         provider=provider,
         run=run,
         enabled=worker.enabled,
         exit_on=worker.exit_on,
         endpoints=endpoints,
-        probes=probes(node, worker, endpoints, context),
+        probes=asked,
         restart=restart_policy(worker, context),
         stop=steps,
+        limits=restricted,
         logs=LogSpec(worker.logs.max_size, worker.logs.max_files),
         origin=origin,
     )
+    if provider == "unmanaged":
+        return kinds.unmanaged(spec, own, node, providers[provider], context)
+    return spec
 
 
 def _provider(worker: Worker, providers: Providers, context: Context) -> tuple[str, str]:
@@ -112,8 +134,8 @@ def _provider(worker: Worker, providers: Providers, context: Context) -> tuple[s
         word = text(written, context) if written else FAILED
         if word is FAILED or not written:
             continue
-        _choose(chosen, "provider", "process" if word in _KINDS else word, written, context)
-        if word in _KINDS:
+        _choose(chosen, "provider", "process" if word in kinds.KINDS else word, written, context)
+        if word in kinds.KINDS:
             _choose(chosen, "kind", word, written, context)
     if worker.kind and (word := _kind(worker.kind, context)) is not FAILED:
         _choose(chosen, "kind", word, worker.kind, context)
@@ -121,8 +143,8 @@ def _provider(worker: Worker, providers: Providers, context: Context) -> tuple[s
     kind, kind_place = chosen.get("kind", ("managed", None))
     if kind_place and provider != "process":
         context.report.wrong(kind_place, f"no kind: the provider {provider} has none")
-    elif kind_place and kind in LATER_VALUES:
-        context.report.later(kind_place, LATER_VALUES[kind])
+    elif kind == "unmanaged":
+        provider = kind
     if provider in providers or not place:
         return provider, kind
     if provider in LATER_VALUES:

@@ -16,6 +16,10 @@ SLOW = ProbeView("exec", False, "check ended with exit code 1", 3, 1.25, 1.5, 0.
         (ProbeView("tcp", None, "", 0, 0.0, 0.0, 0.0, 0.0), "tcp: no verdict yet; not asked yet"),
         (QUICK, "http: passed; 12 asked, the last in 3ms, 4ms on average"),
         (
+            ProbeView("tcp", True, "passed", 1, 2.0, 2.0, 0.0, 0.0, 2.5, "host under pressure: cpu 90 %"),
+            "tcp: passed, 2.5s to answer: host under pressure: cpu 90 %; 1 asked, the last in 2s, 2s on average",
+        ),
+        (
             SLOW,
             "exec: failed, last: check ended with exit code 1; 3 asked, the last in 1.2s, 1.5s on average; in line "
             "250ms, 100ms on average",

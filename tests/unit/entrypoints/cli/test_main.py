@@ -106,7 +106,7 @@ def test_stop_of_one_that_does_not_stop_is_6(run: Run, master: SocketMaster, wor
 def test_down_without_a_master_has_nothing_to_do(run: Run, paths: Paths) -> None:
     """Which is what was asked for."""
     assert run("down") == (0, f"nothing to end: no master serves {paths.state}\n", "")
-    assert json.loads(run("down", "--json")[1]) == {"ended": 0, "stuck": []}
+    assert json.loads(run("down", "--json")[1]) == {"ended": 0, "stuck": [], "left": []}
 
 
 def test_down_names_what_does_not_end(run: Run, master: SocketMaster, paths: Paths) -> None:

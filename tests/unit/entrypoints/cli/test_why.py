@@ -11,6 +11,7 @@ from beeyard.application.outlook import Coming
 from beeyard.application.views import WorkerView
 from beeyard.domain.curve import Sample
 from beeyard.domain.messages import Exit, Usage
+from beeyard.domain.refusals import REFUSALS, Refusal
 from beeyard.domain.worker import Cause, Death
 from beeyard.entrypoints.cli.sheet import Sheet
 from beeyard.entrypoints.cli.strips import ASCII, BLOCKS
@@ -236,6 +237,19 @@ def test_why_says_when_the_master_itself_is_in_trouble(worker: Make) -> None:
         "ready\n  trouble   the store can't be written: disk full; nothing can be changed until then\n"
         in Why(view, Sheet(NOON)).text()
     )
+
+
+def test_a_refused_launch_has_a_hint(worker: Make) -> None:
+    """Below the cause; a kind of refusal that nobody knows has none."""
+    known, unknown = REFUSALS["executable_not_found"], Refusal("refused")
+    texts = [
+        Why(
+            WhyView(worker("w"), [death(1, NOON, cause=Cause("launch", "no", refusal=refusal))], []), Sheet(NOON)
+        ).text()
+        for refusal in (known, unknown)
+    ]
+    assert f"\n  cause     it could not be started: no\n  hint      {known.hint}\n" in texts[0]
+    assert "hint" not in texts[1]
 
 
 @pytest.mark.parametrize(

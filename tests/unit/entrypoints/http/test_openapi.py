@@ -101,7 +101,7 @@ def test_the_schema_refuses_what_decoding_refuses(wrong: dict[str, Any]) -> None
     assert not found.is_valid({"specs": [good | wrong]})
 
 
-NAMES = ("web", "/a", "job-01890a5d-ac96-774b-bcce-b302099a8057", f"1:{'0' * 64}")
+NAMES = ("a.B/C", "web", "/a", "job-01890a5d-ac96-774b-bcce-b302099a8057", f"1:{'0' * 64}")
 
 
 def test_no_name_may_end_with_a_line_end() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from beeyard.adapters.providers.process.section import ProcessSection
+from beeyard.adapters.providers import PROVIDERS
 from beeyard.domain.errors import Invalid
 from beeyard.domain.spec import WorkerSpec
 from beeyard.entrypoints import settings
@@ -14,6 +14,7 @@ Load = Callable[..., settings.Settings]
 Errors = Callable[..., list[str]]
 One = Callable[..., WorkerSpec]
 
+SECTIONS = {name: provider.section for name, provider in PROVIDERS.items()}
 SHELL = "workers:\n- id: web\n  execution: {executable_path: /bin/sh}\n"
 """The smallest worker file; more keys of the worker may follow."""
 
@@ -25,7 +26,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
     def do(text: str | bytes, file: str = "beeyard.yaml", **environ: str) -> settings.Settings:
         Path(file).write_bytes(text.encode() if isinstance(text, str) else text)
-        return settings.load(file, environ={"PATH": "/usr/bin:/bin", **environ}, providers={"process": ProcessSection})
+        return settings.load(file, environ={"PATH": "/usr/bin:/bin", **environ}, providers=SECTIONS)
 
     return do
 

@@ -23,7 +23,7 @@ def test_a_folder_with_none_or_two_says_so(tmp_path: Path) -> None:
         settings.find(str(tmp_path))
     assert (str(missing.value), missing.value.hint) == (
         f"no worker file in {tmp_path}",
-        "write a beeyard.yaml, or name the file: beeyard up FILE",
+        "write a beeyard.yaml, or name the file",
     )
     (tmp_path / "beeyard.yaml").touch()
     (tmp_path / "beeyard.toml").touch()

@@ -12,6 +12,7 @@ from beeyard.adapters.providers.process.section import ProcessSection
 from beeyard.domain.errors import Invalid
 from beeyard.domain.spec import WorkerSpec
 from beeyard.entrypoints.settings import load, shape
+from tests.unit.entrypoints.settings.conftest import SECTIONS
 from tests.unit.entrypoints.settings.test_documentation import DOCS
 from tests.unit.entrypoints.settings.test_toml import TEXT
 
@@ -71,7 +72,7 @@ def check(file: Path, text: str) -> None:
     """Load it; whole settings can be stored, and errors name their line."""
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        loaded = load(str(file), environ={"PATH": "/usr/bin:/bin"}, providers={"process": ProcessSection})
+        loaded = load(str(file), environ={"PATH": "/usr/bin:/bin"}, providers=SECTIONS)
     except Invalid as error:
         problems = error.problems
         lines = len(text.splitlines()) + 1

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from ruamel.yaml import YAML
 
-from beeyard.adapters.providers.process.section import ProcessSection
 from beeyard.domain.errors import Invalid
 from beeyard.domain.spec import LogSpec
 from beeyard.domain.values import Memory
 from beeyard.entrypoints.settings import Settings, load, older_shape
+from tests.unit.entrypoints.settings.conftest import SECTIONS
 
 OLDER = Path(__file__).parents[4] / "docs" / "worker-file-older.yaml"
 CASES = sorted((Path(__file__).parents[3] / "cases" / "worker-files").glob("*.yaml"))
@@ -23,7 +23,7 @@ ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/home/bee"}
 
 def loaded(file: Path) -> Settings:
     """A file, in this test's environment."""
-    return load(str(file), environ=ENVIRON, providers={"process": ProcessSection})
+    return load(str(file), environ=ENVIRON, providers=SECTIONS)
 
 
 @pytest.fixture
@@ -95,6 +95,8 @@ def test_the_documented_older_file_loads() -> None:
     assert settings.forms == {str(OLDER): "older"}
     assert [(spec.id, spec.logs) for spec in settings.workers] == [
         ("echotest", LogSpec(Memory(10 * 1024**2), 3)),
+        ("asked", LogSpec(Memory(100 * 1024**2), 10)),
+        ("database", LogSpec()),
         ("oldest", LogSpec(Memory(100 * 1024**2), 10)),
     ]
 

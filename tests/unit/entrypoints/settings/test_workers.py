@@ -74,10 +74,6 @@ def test_all_spellings_of_a_managed_process_are_one(one: One, key: str) -> None:
     [
         ("provider: docker", "workers[0].provider: found 'docker', not supported by this version yet, expected another "
          "value (needs the provider `docker`: remove it)"),
-        ("type: integrated", "workers[0].type: found 'integrated', not supported by this version yet, expected another "
-         "value (needs the kind `integrated`: remove it)"),
-        ("kind: unmanaged", "workers[0].kind: found 'unmanaged', not supported by this version yet, expected another "
-         "value (needs the kind `unmanaged`: remove it)"),
         ("provider: proces", "workers[0].provider: found 'proces', expected the name of a provider (did you mean "
          "'process'?)"),
         ("docker: {image: x}", "workers[0].docker: found 'docker', not supported by this version yet, expected no such "

@@ -33,8 +33,6 @@ def _missing(section: ProcessSection) -> Iterator[Problem]:
         yield Problem("executable_path", f"{program}, not executable", "an executable file", hint="chmod +x")
     if section.working_directory and not os.path.isdir(section.working_directory):
         yield Problem("working_directory", f"no folder {section.working_directory}", "an existing folder")
-    if section.kind != "managed":
-        yield Problem("kind", section.kind, "managed: this version knows no other kind")
     most = os.sysconf("SC_ARG_MAX")
     texts = [section.executable_path, *section.args, *section.environment, *section.environment.values()]
     if (size := sum(len(text.encode()) + 9 for text in texts)) > most:

@@ -1,23 +1,21 @@
 """What attempts use, read from the kernel: from each one's cgroup where it has one, else from its session.
 
 Made for reading all of them every few seconds. Whether any attempt ran at all, their common cgroup tells: one file,
-kept open. If one did, one kept file each tells which. Memory takes a list and a file for each process, so it is read of
-what ran, and not each time: see SPENT. Whoever calls does so in a thread: the kernel makes who reads a cgroup's list
-wait while another process is born into one.
+kept open. If one did, one kept file each tells which. Memory takes a list and a file for each process, those of the
+leader kept as long as there is room, so it is read of what ran, and not each time: see SPENT. Whoever calls does so in
+a thread: the kernel makes who reads a cgroup's list wait while another process is born into one.
 
 Pages that several processes share count once for each.
 """
 
-import functools
 import os
-import re
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from beeyard.adapters.providers.process.kept import Kept, once
+from beeyard.adapters.providers.process import cgroups
+from beeyard.adapters.providers.process.kept import FIRST, Kept, once
 from beeyard.adapters.providers.process.sessions import sessions
-from beeyard.launcher import kernel
 from beeyard.launcher.kernel import Identity
 from beeyard.ports.provider import Reading
 
@@ -30,23 +28,23 @@ WHOLE = 60.0
 """Seconds after which memory is read also of what did not run: the kernel may have swapped it out."""
 
 SLICE = 250
-SIZED = 10
+SIZED = 6
 """Files read at a stretch, at most 2 ms, in which the loop may have to wait for the interpreter; for how many of the
 kept ones the memory of an attempt counts."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
-_OURS = re.compile(r"^0::(.*/beeyard-[0-9a-f]{16}/[^/\n]+)", re.MULTILINE)
-"""In /proc/PID/cgroup: the cgroup that the launcher made for one attempt."""
-
 
 class _Group(Struct):
-    """An attempt's cgroup: its folder, its CPU file and that of the cgroup above; what was found, and when memory
-    was read, at how many CPU microseconds."""
+    """An attempt's cgroup: its folder, its CPU file and that of the cgroup above, the list of its processes and the
+    memory of its leader; what was found, and when memory was read, at how many CPU microseconds."""
 
     folder: str
     used_file: str
     above: str
+    list_file: str
+    leader: int
+    leader_file: str
     used: int = -1
     reading: Reading | None = None
     sized_at: float = 0.0
@@ -58,6 +56,7 @@ class Counters:
 
     def __init__(self) -> None:
         self._kept = Kept()
+        self._leaders: list[Identity | None] = []
         self._groups: dict[Identity, _Group | None] = {}
         self._above: dict[str, int | None] = {}
         self._asleep: set[str] = set()
@@ -71,7 +70,7 @@ class Counters:
 
     def forget(self) -> None:
         """Nothing runs any more: no file is kept."""
-        self._groups, self._above, self._asleep = {}, {}, set()
+        self._groups, self._leaders, self._above, self._asleep = {}, [], {}, set()
         self._kept.only(())
 
     def read(self, leaders: Sequence[Identity | None], now: float) -> Iterator[list[Reading | None]]:
@@ -79,27 +78,29 @@ class Counters:
 
         In parts, some of them empty, so that whoever calls can do something else after each: see SLICE.
         """
-        known: dict[Identity, _Group | None] = {}
-        for number, leader in enumerate([leader for leader in leaders if leader is not None], 1):
-            if leader in self._groups:
-                known[leader] = self._groups[leader]
-                continue
-            known[leader] = _found(leader)
-            if number % (SLICE // SIZED) == 0:
-                yield []
-        if known.keys() != self._groups.keys():
-            groups = [group for group in known.values() if group is not None]
-            self._kept.only({group.used_file for group in groups} | {group.above for group in groups})
-        self._groups = known
-        self._compare({group.above for group in known.values() if group is not None})
+        if leaders != self._leaders:
+            known: dict[Identity, _Group | None] = {}
+            for number, leader in enumerate([leader for leader in leaders if leader is not None], 1):
+                if leader in self._groups:
+                    known[leader] = self._groups[leader]
+                    continue
+                known[leader] = _found(leader)
+                if number % (SLICE // SIZED) == 0:
+                    yield []
+            self._groups, self._leaders = known, list(leaders)
+            self._kept.only({file for group in known.values() if group is not None for file in _files(group)})
+        self._compare({group.above for group in self._groups.values() if group is not None})
         apart: dict[Identity, Reading] = {}
-        for apart in sessions([leader for leader, group in known.items() if group is None]):  # noqa: B007
+        for apart in sessions([leader for leader, group in self._groups.items() if group is None]):  # noqa: B007
             yield []
         part: list[Reading | None] = []
         self._read = 0
         for wanted in leaders:
-            group = known[wanted] if wanted is not None else None
-            part.append(apart.get(wanted) if wanted and group is None else self._look(group, now))
+            group = self._groups[wanted] if wanted is not None else None
+            if group is not None:
+                part.append(self._look(group, now))
+            else:
+                part.append(apart.get(wanted) if wanted is not None else None)
             if self._read >= SLICE:
                 yield part
                 part, self._read = [], 0
@@ -111,29 +112,40 @@ class Counters:
         self._asleep = {file for file, used in now.items() if used is not None and self._above.get(file) == used}
         self._above = now
 
-    def _look(self, group: _Group | None, now: float) -> Reading | None:
-        if group is None:
-            return None
-        whole = group.reading is None or now - group.sized_at >= WHOLE
-        if group.above in self._asleep and not whole:
-            return group.reading
+    def _look(self, group: _Group, now: float) -> Reading | None:
+        known = group.reading
+        whole = known is None or now - group.sized_at >= WHOLE
+        if not whole and group.above in self._asleep:
+            return known
         self._read += 1
         used = self._used(group.used_file)
         if used is None:
             group.reading = None
         elif whole or used != group.used:
-            group.reading = self._measured(group, used, now)
             group.used = used
+            if known is None or whole or used - group.sized_used >= SPENT or now - group.sized_at >= AWAKE:
+                group.reading = self._sized(group, now)
+            else:
+                group.reading = Reading(used / 1e6, known.rss, known.processes)
         return group.reading
 
-    def _measured(self, group: _Group, used: int, now: float) -> Reading | None:
-        known = group.reading
-        if known is not None and used - group.sized_used < SPENT and now - group.sized_at < AWAKE:
-            return Reading(used / 1e6, known.rss, known.processes)
+    def _sized(self, group: _Group, now: float) -> Reading | None:
+        """With its memory as it is now."""
         self._read += SIZED
-        group.sized_at, group.sized_used = now, used
-        sizes = [size for pid in _members(group.folder) if (size := _resident(pid)) is not None]
-        return Reading(used / 1e6, sum(sizes), len(sizes)) if sizes else None
+        group.sized_at, group.sized_used = now, group.used
+        sizes = [size for pid in self._members(group) if (size := self._resident(group, pid)) is not None]
+        return Reading(group.used / 1e6, sum(sizes), len(sizes)) if sizes else None
+
+    def _members(self, group: _Group) -> list[int]:
+        text = self._kept.read(group.list_file, len(self._groups) + 1)
+        return [int(pid) for pid in text.split()] if len(text) < FIRST else cgroups.members(group.folder)
+
+    def _resident(self, group: _Group, pid: int) -> int | None:
+        """Bytes; None for a process that is ending: it has given its memory back already, which is no use of 0."""
+        leads = pid == group.leader
+        text = self._kept.read(group.leader_file, len(self._groups) + 1) if leads else once(f"/proc/{pid}/statm")
+        fields = text.split(b" ", 2)
+        return int(fields[1]) * _PAGE if len(fields) > 1 and fields[0] != b"0" else None
 
     def _used(self, file: str) -> int | None:
         """CPU microseconds of all that ever was in this cgroup and below; None when it is gone."""
@@ -142,32 +154,20 @@ class Counters:
 
 
 def _found(leader: Identity) -> _Group | None:
-    folder = _folder(leader)
-    return _Group(folder, f"{folder}/cpu.stat", f"{os.path.dirname(folder)}/cpu.stat") if folder is not None else None
+    folder = cgroups.folder(leader)
+    if folder is None:
+        return None
+    above = os.path.dirname(folder)
+    return _Group(
+        folder,
+        used_file=f"{folder}/cpu.stat",
+        above=f"{above}/cpu.stat",
+        list_file=f"{folder}/cgroup.procs",
+        leader=leader.pid,
+        leader_file=f"/proc/{leader.pid}/statm",
+    )
 
 
-def _folder(leader: Identity) -> str | None:
-    """The folder of the attempt's own cgroup, if it has one."""
-    mount, text = _mount(), once(f"/proc/{leader.pid}/cgroup")
-    match = _OURS.search(text.decode()) if mount is not None and kernel.alive(leader) else None
-    return f"{mount}{match[1]}" if match else None
-
-
-@functools.cache
-def _mount() -> str | None:
-    """Where the v2 hierarchy is."""
-    for line in once("/proc/self/mountinfo").decode().splitlines():
-        fields = line.split(" ")
-        if fields[fields.index("-") + 1] == "cgroup2":
-            return fields[4]
-    return None
-
-
-def _members(folder: str) -> list[bytes]:
-    return once(f"{folder}/cgroup.procs").split()
-
-
-def _resident(pid: bytes) -> int | None:
-    """None for a process that is ending: it has given its memory back already, which is no use of 0 bytes."""
-    fields = once(f"/proc/{pid.decode()}/statm").split()
-    return int(fields[1]) * _PAGE if fields and fields[0] != b"0" else None
+def _files(group: _Group) -> tuple[str, ...]:
+    """Those that may be kept."""
+    return group.used_file, group.above, group.list_file, group.leader_file

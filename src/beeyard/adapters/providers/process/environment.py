@@ -23,7 +23,12 @@ def environment_of(section: ProcessSection, ports: Mapping[str, int], secrets: M
     for path in section.env_file:
         merged |= read_env_file(path)
     merged |= {name: filled(value, secrets) for name, value in section.environment.items()}
-    return merged | {_variable(name): str(port) for name, port in ports.items()}
+    return merged | variables(ports)
+
+
+def variables(ports: Mapping[str, int]) -> dict[str, str]:
+    """How a program is told its ports."""
+    return {_variable(name): str(port) for name, port in ports.items()}
 
 
 def notice_of(spec: WorkerSpec, address: str) -> dict[str, str]:

@@ -28,8 +28,8 @@ class Kept:
     def __del__(self) -> None:
         self.only(())
 
-    def read(self, path: str) -> bytes:
-        """The beginning of this file; empty when it is gone."""
+    def read(self, path: str, spare: int = 0) -> bytes:
+        """The beginning of this file; empty when it is gone. Kept only if so many more could still be."""
         if (fd := self._open.get(path)) is not None:
             try:
                 return os.pread(fd, FIRST, 0)
@@ -44,7 +44,7 @@ class Kept:
         except OSError:
             return b""
         finally:
-            if len(self._open) < self._most:
+            if len(self._open) + spare < self._most:
                 self._open[path] = fd
             else:
                 os.close(fd)

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from beeyard.adapters.host.launcher import LauncherClient
-from beeyard.adapters.providers.process import identity
+from beeyard.adapters.providers.process import holding, identity, integrated
 from beeyard.adapters.providers.process.checking import problems
 from beeyard.adapters.providers.process.counters import Counters
 from beeyard.adapters.providers.process.environment import (
@@ -22,15 +23,18 @@ from beeyard.adapters.providers.process.environment import (
     ports_of,
     secrets_of,
 )
+from beeyard.adapters.providers.process.measuring import Measuring
 from beeyard.adapters.providers.process.section import ProcessSection
 from beeyard.domain.errors import Problem, Rejected, Unavailable
+from beeyard.domain.limits import Hold, held
 from beeyard.domain.messages import Exit, Handle, Usage
 from beeyard.domain.secrets import Secret
 from beeyard.domain.spec import StopStep, WorkerSpec
+from beeyard.domain.watching import Measure
 from beeyard.launcher import kernel
 from beeyard.launcher.kernel import Identity
 from beeyard.launcher.protocol import Message
-from beeyard.ports.provider import Answer, Capabilities, Occurrence, Owned, Reading, Sight
+from beeyard.ports.provider import Act, Answer, Capabilities, Occurrence, Owned, Purpose, Reading, Sight
 from beeyard.ports.secrets import Secrets
 
 HANDLE_VERSION = 1
@@ -53,6 +57,8 @@ class ProcessProvider:
         self._again: set[asyncio.Task[None]] = set()
         self._counters = Counters()
         self._reading = asyncio.Lock()
+        self._measuring = Measuring()
+        self._looking = asyncio.Lock()
 
     async def serve(self) -> None:
         try:
@@ -66,10 +72,11 @@ class ProcessProvider:
             whole_tree_kill=str(self._launcher.hello.get("means", "unknown")),
             user_switching=os.geteuid() == 0,
             exact_exits=True,
+            limits=holding.words(holding.EVERYTHING, {"held": self._launcher.hello.get("holds", {})}),
         )
 
     def check(self, spec: WorkerSpec) -> list[Problem]:
-        return problems(spec.run) or malformed(_section(spec))
+        return problems(spec.run) or [*malformed(_section(spec)), *integrated.problems(_section(spec), spec.endpoints)]
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:
         return {name: f"run.environment.{variable}" for name, variable in secrets_of(_section(spec)).items()}
@@ -83,7 +90,10 @@ class ProcessProvider:
                 "adopt", worker=spec.id, attempt=attempt, pid=found[0], start=found[1]
             )
             if "gone" not in report:
-                return self._lives(spec, attempt, report, ports)
+                ports = {**ports, **integrated.port_given(section, report["pid"])}
+                handle = self._lives(spec, attempt, report, ports)
+                hold = held(spec.limits)
+                return (await self.hold(spec.id, attempt, hold) if hold != Hold() else None) or handle
         try:
             order = await self._order(spec, section, attempt, ports)
         except Rejected:
@@ -121,27 +131,55 @@ class ProcessProvider:
         )
 
     def _lives(self, spec: WorkerSpec, attempt: int, report: Message, ports: Mapping[str, int]) -> Handle:
-        hello = self._launcher.hello
+        means = holding.words(held(spec.limits), report)
         handle = Handle(
             provider=self.name,
             version=HANDLE_VERSION,
-            state={
-                "pid": report["pid"],
-                "start": report["start"],
-                "boot": hello["boot"],
-                "namespace": hello["namespace"],
-            },
+            state=self._state(report) | ({"held": means} if means else {}),
             ports=dict(ports),
         )
         self._living[spec.id] = (attempt, handle, spec)
         if report.get("exit") is not None:
             # It ended before this answer: its event went to a predecessor, or comes again.
             self._ended(spec.id, attempt, report["exit"])
+        else:
+            integrated.announce(_section(spec), report["pid"], ports)
+        return handle
+
+    def _state(self, report: Message) -> dict[str, Any]:
+        """By what the very process is found again."""
+        hello = self._launcher.hello
+        own = {"pid": report["pid"], "start": report["start"]}
+        return own | {"boot": hello["boot"], "namespace": hello["namespace"]}
+
+    async def hold(self, worker: str, attempt: int, hold: Hold) -> Handle | None:
+        known = self._living.get(worker)
+        if known is None or known[0] != attempt:
+            return None
+        _, handle, spec = known
+        try:
+            order = {"hold": {}, **holding.ordered(hold, {})}
+            report = await self._launcher.request("hold", worker=worker, attempt=attempt, **order)
+        except Rejected as error:
+            report = {"held": dict.fromkeys(order["hold"], f"{holding.REFUSED}{error}")}
+        if report.get("gone"):
+            return None
+        state = {key: value for key, value in handle.state.items() if key != "held"}
+        if means := holding.words(hold, report):
+            state["held"] = means
+        handle = replace(handle, state=state)
+        if self._living.get(worker) == known:
+            self._living[worker] = (attempt, handle, spec)
         return handle
 
     # --- ending -----------------------------------------------------------------------------------------------------
 
-    async def terminate(self, worker: str, attempt: int, step: StopStep, number: int) -> None:
+    def require_allowed(self, spec: WorkerSpec, act: Act) -> None:
+        """Whatever it is, it is ours."""
+
+    async def terminate(
+        self, worker: str, attempt: int, step: StopStep, number: int, purpose: Purpose = "stop"
+    ) -> None:
         await self._insist("signal", worker=worker, attempt=attempt, signal=step.signal, number=number)
 
     async def kill(self, worker: str, attempt: int) -> None:
@@ -164,11 +202,7 @@ class ProcessProvider:
 
     async def inspect(self, worker: str, attempt: int) -> Sight:
         known = self._living.get(worker)
-        if (
-            known is not None
-            and known[0] == attempt
-            and kernel.alive(Identity(known[1].state["pid"], known[1].state["start"]))
-        ):
+        if known is not None and known[0] == attempt and kernel.alive(_identity(known[1])):
             return Sight("running")
         report = await self._report(worker, attempt)
         if report is None:
@@ -184,11 +218,9 @@ class ProcessProvider:
 
     async def list_owned(self) -> list[Owned]:
         reports = (await self._launcher.request("table"))["attempts"]
-        hello = self._launcher.hello
         owned = []
         for report in reports:
-            state = {key: report[key] for key in ("pid", "start")}
-            state |= {"boot": hello["boot"], "namespace": hello["namespace"]}
+            state = self._state(report) | ({"held": report["held"]} if report.get("held") else {})
             handle = Handle(self.name, HANDLE_VERSION, state)
             owned.append(Owned(report["worker"], report["attempt"], handle, report["exit"] is None))
         return owned
@@ -201,12 +233,7 @@ class ProcessProvider:
             return False
 
     async def usages(self, attempts: Sequence[tuple[str, int]]) -> list[Reading | None]:
-        leaders = [
-            Identity(known[1].state["pid"], known[1].state["start"])
-            if (known := self._living.get(worker)) is not None and known[0] == attempt
-            else None
-            for worker, attempt in attempts
-        ]
+        leaders = self._leaders(attempts)
         found: list[Reading | None] = []
         async with self._reading:
             # In a thread: the kernel makes who reads a cgroup's list wait while another is born into one.
@@ -214,6 +241,22 @@ class ProcessProvider:
             while (part := await asyncio.to_thread(next, parts, None)) is not None:
                 found += part
         return found
+
+    async def measure(self, attempts: Sequence[tuple[str, int]]) -> list[Measure | None]:
+        leaders = self._leaders(attempts)
+        found: list[Measure | None] = []
+        async with self._looking:
+            parts = self._measuring.read(leaders, {_identity(handle) for _, handle, _ in self._living.values()})
+            while (part := await asyncio.to_thread(next, parts, None)) is not None:
+                found += part
+        return found
+
+    def _leaders(self, attempts: Sequence[tuple[str, int]]) -> list[Identity | None]:
+        """None for an attempt that does not run."""
+        return [
+            _identity(known[1]) if (known := self._living.get(worker)) is not None and known[0] == attempt else None
+            for worker, attempt in attempts
+        ]
 
     def describe(self, spec: WorkerSpec) -> dict[str, str | bool]:
         program = _section(spec).executable_path
@@ -268,6 +311,7 @@ class ProcessProvider:
         known = self._living.get(worker)
         if known is not None and known[0] == attempt:
             del self._living[worker]
+            integrated.withdraw(_section(known[2]))
         self._occurrences.put_nowait(Occurrence(worker, attempt, "exited", exit_of(report)))
 
     def _lost(self) -> None:
@@ -304,10 +348,21 @@ def exit_of(report: Mapping[str, Any]) -> Exit:
         code=report.get("code"),
         signal=report.get("signal"),
         core=report.get("core", False),
+        oom=report.get("oom", False),
         leftovers=report.get("leftovers", 0),
         usage=usage,
-        note=report.get("note", ""),
+        note=report.get("note", "") or _killed(report),
     )
+
+
+def _killed(report: Mapping[str, Any]) -> str:
+    """What the kernel did to others than the leader."""
+    number = report.get("oom_kills", 0) - report.get("oom", False)
+    return f"the kernel killed {number} of its processes: out of memory" if number > 0 else ""
+
+
+def _identity(handle: Handle) -> Identity:
+    return Identity(handle.state["pid"], handle.state["start"])
 
 
 def _section(spec: WorkerSpec) -> ProcessSection:
@@ -328,7 +383,7 @@ def _order(
     order: dict[str, Any] = {
         "worker": spec.id,
         "attempt": attempt,
-        "argv": [section.executable_path, *section.args],
+        "argv": [section.executable_path, *integrated.arguments(section, ports)],
         "environment": environment_of(section, ports, secrets),
         "logs": _logs(spec),
     }
@@ -338,7 +393,6 @@ def _order(
         order["umask"] = section.umask
     if section.nice:
         order["nice"] = section.nice
-    if section.rlimits:
-        order["limits"] = section.rlimits
+    order |= holding.ordered(held(spec.limits), section.rlimits)
     order |= identity.credentials(section.user, section.group)
     return order

@@ -36,13 +36,14 @@ ResourceName = Annotated[
 ResourceLimit = Annotated[tuple[Amount, Amount], "resource limit"]
 Value = Annotated[Text, Meta(extra={"hidden": True})]
 Environment = Annotated[dict[Variable, Value], "environment", Meta(max_length=10_000)]
-Kind = Annotated[Literal["managed", "integrated", "unmanaged"], "kind"]
+Kind = Annotated[Literal["managed", "integrated"], "kind"]
 
 
 class ProcessSection(Struct, frozen=True, omit_defaults=True):
     """One program. All paths are absolute; `rlimits` are soft and hard limits by the kernel's name in lower case.
 
-    With a `pid_file`, a process of the same executable that the file names is taken over instead of started again.
+    With a `pid_file`, a process of the same executable that the file names is taken over instead of started again. One
+    that is integrated is given the port of its endpoint `grpc` as `--port`.
     """
 
     executable_path: Executable
