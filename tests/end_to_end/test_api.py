@@ -69,7 +69,7 @@ def test_a_person_with_curl_runs_a_worker_and_takes_all_down(fresh_yard: Yard) -
         "lost.run.executable_path: found no file /no/such/program, expected an executable file",
     )
     assert caller.operate("down", viewer).status == 403
-    assert caller.operate("down", admin).body == {"ended": 1, "stuck": []}
+    assert caller.operate("down", admin).body == {"ended": 1, "stuck": [], "left": []}
     eventually(lambda: not fresh_yard.answers(), "no master")
 
 

@@ -302,7 +302,7 @@ def test_it_is_answered_alike_whoever_asks_however(scene: Scene, name: str) -> N
 def test_down_ends_all_whoever_asks(fresh_yard: Yard, tmp_path: Path, which: int) -> None:
     """Workers, master, launcher and pump."""
     scene = Scene(fresh_yard, tmp_path)
-    assert scene.askers[which].ask(beeyard.Down(timeout=10.0)) == {"ended": 6, "stuck": []}
+    assert scene.askers[which].ask(beeyard.Down(timeout=10.0)) == {"ended": 6, "stuck": [], "left": []}
     eventually(lambda: fresh_yard.marked() == [], "all ended")
 
 

@@ -110,10 +110,12 @@ class _Schemas:
 
     def _fit_providers(self) -> None:
         """A spec's section is its provider's."""
-        spec = self.all[WorkerSpec.__name__]["properties"]
-        spec["provider"] = {"enum": list(self.sections), "description": "what runs it"}
-        sections = [self.of(section) for section in self.sections.values()]
-        spec["run"] = sections[0] if len(sections) == 1 else {"anyOf": sections}
+        spec = self.all[WorkerSpec.__name__]
+        spec["properties"]["provider"] = {"enum": list(self.sections), "description": "what runs it"}
+        spec["anyOf"] = [
+            {"properties": {"provider": {"const": name}, "run": self.of(section)}}
+            for name, section in self.sections.items()
+        ]
 
     def _as_job(self, operation: Operation) -> Schema:
         """The request with the operation's name in it."""
