@@ -17,6 +17,7 @@ EMERGENCY = 1.5
 EASED = 0.95
 """Times a threshold below which a level is over."""
 
+_LEVELS: tuple[Severity, ...] = ("warning", "critical", "emergency")
 _RANK: dict[Severity | None, int] = {None: 0, "warning": 1, "critical": 2, "emergency": 3}
 
 
@@ -138,8 +139,9 @@ def _judged(
 ) -> _Over | None:
     """The level it is at now, None below all of them; since when goes on while it stays there."""
     level = _level(limit, value)
-    if before is not None and _RANK[level] < _RANK[before.level] and _near(limit, before.level, value):
-        level = before.level
+    if before is not None:  # From each level that it was at or above it goes only by the margin.
+        left = (known for known in _LEVELS if _RANK[known] <= _RANK[before.level] and _near(limit, known, value))
+        level = max((level, *left), key=_RANK.__getitem__)
     if level is None:
         return None
     over = _RANK[level] >= _RANK["critical"]
@@ -159,9 +161,9 @@ def _level(limit: Limit, value: float) -> Severity | None:
 
 
 def _near(limit: Limit, level: Severity, value: float) -> bool:
-    """Whether it has not yet gone down by the margin."""
+    """Whether it has not yet gone down by the margin. A limit that warns of nothing has no such level."""
     share = {"warning": limit.warning / 100, "critical": 1.0, "emergency": EMERGENCY}[level]
-    return value >= limit.bound * share * EASED
+    return share > 0 and value >= limit.bound * share * EASED
 
 
 def _text(

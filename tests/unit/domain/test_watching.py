@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beeyard.domain.limits import ENDINGS, Limit, Limits, Policy
@@ -139,6 +139,7 @@ def test_policies_that_say_none_are_not_watched() -> None:
 VALUES = st.lists(st.integers(0, 200), min_size=1, max_size=40)
 
 
+@example([100, 78, 100], "restart", 0, 0, 0)
 @given(
     values=VALUES,
     policy=st.sampled_from(["log", "restart", "immediate_kill"]),
