@@ -121,6 +121,7 @@ while True:
     watchdog = ProbeSpec("notify", period=Duration(5.0), failures=1)
     fresh_yard.apply(speaker(tmp_path, script, probes={**READY, "liveness": watchdog}))
     before = fresh_yard.running("w")["w"]
+    fresh_yard.ask("start", workers=["w"])  # Answered once all that was heard before is saved.
     master = fresh_yard.pid("master")
     os.kill(master, signal.SIGKILL)
     eventually(lambda: fresh_yard.pid("master") != master, "another master")
