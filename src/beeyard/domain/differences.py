@@ -1,6 +1,7 @@
 """What differs between two specs, field by field, in the words of the worker file.
 
-Refuses to show what may be a password: values of an environment, headers, names and passwords in a URL.
+Refuses to show what may be a password: values of an environment, headers, names and passwords in a URL, and what a
+repository wants to see.
 """
 
 import re
@@ -10,9 +11,11 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from msgspec import NODEFAULT, Struct, json, structs
 
+from beeyard.domain.master import MasterSpec
 from beeyard.domain.plan import Difference
 from beeyard.domain.secrets import REDACTED
-from beeyard.domain.spec import MasterSpec, Need, ProbeSpec, StopStep, WorkerSpec
+from beeyard.domain.sources import RepositorySpec
+from beeyard.domain.spec import Need, ProbeSpec, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, Memory, SignalNumber, signal_name
 
 SECTIONS = {"process": "execution", "unmanaged": ""}
@@ -25,6 +28,7 @@ _WORDS = {
     "listen.address": "master.listen",
     "listen.hosts": "master.hosts",
     "listen": "master.tls",
+    "packages": "package_manager",
     "restart.backoff": "restart_policy",
     "restart.overrides.health": "context_aware_restart.health_failures",
     "restart.overrides.resource": "context_aware_restart.resource_violations",
@@ -36,6 +40,7 @@ _WORDS = {
 """A path in a spec -> the path of the same thing in the file; the longest comes first."""
 
 _HIDDEN = ("environment", "headers")
+_PASSWORDS = ("password", "token")
 _REFERENCE = re.compile(r"\$\{secret:[\w-]+\}")
 _USER = re.compile(r"(?<=://)[^/@\s\"]+(?=@)")
 _PLAIN = re.compile(r"[\w./:+-]+")
@@ -94,6 +99,9 @@ def _leaves(path: str, value: Any, kind: Any, *, default: bool = False) -> Itera
     elif isinstance(value, Need):
         yield path, (value.condition, value.condition, False)
         yield f"{path}.restart", (value.restart, str(value.restart).lower(), not value.restart)
+    elif get_args(_bare(kind))[:1] == (RepositorySpec,):
+        for one in value:  # Their order means nothing.
+            yield from _leaves(_below(path, one.name), one, RepositorySpec)
     elif isinstance(value, Struct):
         parts = list(_parts(value))
         plain = all(same for _, _, _, same in parts)
@@ -102,7 +110,7 @@ def _leaves(path: str, value: Any, kind: Any, *, default: bool = False) -> Itera
             yield from _leaves(_below(path, name), part, inner, default=same and not (plain and number == 0))
     elif isinstance(value, dict) and value and path.rpartition(".")[2] in _HIDDEN:
         for name, part in value.items():
-            yield _below(path, name), (part, part if _REFERENCE.fullmatch(str(part)) else REDACTED, False)
+            yield _below(path, name), (part, _hidden(str(part)), False)
     elif isinstance(value, dict) and (value or get_origin(_bare(kind)) is dict):
         inner = (get_args(_bare(kind)) or (Any, Any))[1]
         for name, part in value.items():
@@ -112,18 +120,25 @@ def _leaves(path: str, value: Any, kind: Any, *, default: bool = False) -> Itera
 
 
 def _parts(value: Struct) -> Iterator[tuple[str, Any, Any, bool]]:
-    """Name, value, type of each field, and whether it is the default; a probe's question stands under its means."""
+    """Name, value, type of each field, and whether it is the default.
+
+    A probe's question stands under its means; what a repository wants to see stands beside its other fields.
+    """
     kinds = _fields(type(value))
     skipped: tuple[str, ...] = ()
     if isinstance(value, ProbeSpec):
         skipped = ("means", "target", "command")
         both = (value.target, *value.command) if value.target and value.command else ()
         yield value.means, both or value.command or value.target or True, Any, False
+    if isinstance(value, RepositorySpec):
+        skipped = ("name", "credentials")
     for field in structs.fields(value):
         if field.name not in skipped:
             default = field.default if field.default_factory is NODEFAULT else field.default_factory()
             part = getattr(value, field.name)
             yield field.name, part, kinds[field.name], part == default
+    if isinstance(value, RepositorySpec):
+        yield from _parts(value.credentials)
 
 
 def _text(name: str, value: Any, kind: Any) -> str:
@@ -133,6 +148,8 @@ def _text(name: str, value: Any, kind: Any) -> str:
         return _SAID[name, value]
     if value is None or (value == "" and bare is not Any):
         return NOTHING
+    if name in _PASSWORDS and isinstance(value, str):
+        return _hidden(value)
     if bare is Duration:
         return f"{value * 1000:g}ms" if 0 < value < 1 else f"{float(value)!r}".removesuffix(".0") + "s"
     if bare is SignalNumber:
@@ -145,6 +162,11 @@ def _text(name: str, value: Any, kind: Any) -> str:
     if isinstance(value, tuple) and value and isinstance(value[0], Struct):
         value = [{name: _text(name, part, inner) for name, part, inner, _ in _parts(item)} for item in value]
     return _USER.sub(REDACTED, _json(value))
+
+
+def _hidden(value: str) -> str:
+    """A reference to a secret shows nothing."""
+    return value if _REFERENCE.fullmatch(value) else REDACTED
 
 
 def _json(value: Any) -> str:

@@ -35,6 +35,12 @@ class BeeyardError(Exception):
         self.fields = fields
         super().__init__(text.format(**fields) if fields else text)
 
+    @property
+    def advised(self) -> str:
+        """What went wrong and what to do about it, where there is one line for both."""
+        hint = self.hint.rstrip(".")
+        return f"{self}; {hint[:1].lower()}{hint[1:]}" if hint else str(self)
+
 
 class Invalid(BeeyardError):
     """The input is wrong: edit it. Carries every problem found, not only the first."""

@@ -268,7 +268,7 @@ def prepared(worker: Worker, phase: Preparing, event: Prepared, now: Now, outsid
     """All is there: order the next attempt."""
     attempt = worker.attempt + 1
     phase_ = Starting(phase.generation, attempt, now.mono)
-    return replace(worker, phase=phase_, attempt=attempt, upon=event.upon), [Launch(attempt)]
+    return replace(worker, phase=phase_, attempt=attempt, upon=event.upon, supply=event.supply), [Launch(attempt)]
 
 
 def blocked(worker: Worker, phase: Preparing, event: Blocked, now: Now, outside: Outside) -> Step:
@@ -280,7 +280,7 @@ def blocked(worker: Worker, phase: Preparing, event: Blocked, now: Now, outside:
 
 def launched(worker: Worker, phase: Starting, event: Launched, now: Now, outside: Outside) -> Step:
     """It runs; without a startup or readiness probe that is all readiness can mean."""
-    probes = worker.spec.probes
+    probes = worker.outfit.probes
     ready = "startup" not in probes and "readiness" not in probes
     running = Running(
         generation=phase.generation,
@@ -356,7 +356,7 @@ def probed(worker: Worker, phase: Running, event: Probed, now: Now, outside: Out
     if event.role == "startup":
         phase = replace(phase, started=True)
         worker = replace(worker, phase=phase)
-    if event.role == "readiness" or (event.role == "startup" and "readiness" not in worker.spec.probes):
+    if event.role == "readiness" or (event.role == "startup" and "readiness" not in worker.outfit.probes):
         since = now.mono if phase.ready_since is None else phase.ready_since
         return replace(worker, phase=replace(phase, ready_since=since), health=Health("healthy")), effects
     return worker, effects
@@ -522,12 +522,12 @@ def _raised(worker: Worker, name: LimitName) -> Worker:
 
 def _watched(worker: Worker) -> bool:
     """Whether anybody is to look at an attempt while it runs."""
-    return bool(worker.spec.probes or worker.spec.limits.watched)
+    return bool(worker.outfit.probes or worker.spec.limits.watched)
 
 
 def _rewatched(worker: Worker, phase: Running, now: Now, effects: list[Effect]) -> Step:
     """Other probes for the same attempt: it is ready again when the new ones say so."""
-    probes = worker.spec.probes
+    probes = worker.outfit.probes
     ready = phase.ready_since or now.mono if "startup" not in probes and "readiness" not in probes else None
     effects.append(Unwatch())
     if _watched(worker):

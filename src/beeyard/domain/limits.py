@@ -49,7 +49,7 @@ _LASTING = Annotated[Duration, Meta(ge=0, le=86400, description="seconds, at mos
 class Limit(Struct, frozen=True, omit_defaults=True):
     """One bound. `warning`: the share of it, in percent, from which an excess is foretold; 0: not at all."""
 
-    bound: Annotated[float, Meta(gt=0, le=2**60, description="a number above 0")]
+    bound: Annotated[float, Meta(gt=0, le=2**53 - 1, description="a number above 0, below 2**53")]
     policy: Policy = "log"
     warning: Annotated[float, Meta(ge=0, le=100, description="a number from 0 to 100")] = 0.0
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from beeyard.domain.limits import Ending, LimitName, Severity
 from beeyard.domain.refusals import Refusal
 from beeyard.domain.spec import ProbeRole, StopStep, WorkerSpec
+from beeyard.domain.supply import Supply
 
 Timer = Literal["stop", "retry"]
 
@@ -93,9 +94,11 @@ class Outdated(Struct, frozen=True):
 
 
 class Prepared(Struct, frozen=True):
-    """Everything the start needs is there; `upon` are the attempts of those that it is to be restarted with."""
+    """Everything the start needs is there; `upon` are the attempts of those that it is to be restarted with, `supply`
+    is the package that it runs from."""
 
     upon: dict[str, int] = {}
+    supply: Supply | None = None
 
 
 class Rebased(Struct, frozen=True):

@@ -6,10 +6,11 @@ from msgspec.structs import replace
 
 from beeyard.domain import lifecycle
 from beeyard.domain.differences import between, of_master
+from beeyard.domain.master import MasterSpec
 from beeyard.domain.messages import Now, Respecified
 from beeyard.domain.order import levels
 from beeyard.domain.plan import Act, Change, Effect, Plan, Stage
-from beeyard.domain.spec import MasterSpec, WorkerSpec, needs_restart
+from beeyard.domain.spec import WorkerSpec, needs_restart
 from beeyard.domain.worker import Down, Failed, Running, Starting, Stopping, Worker
 
 _NEVER = Now(mono=0.0, wall=0.0)

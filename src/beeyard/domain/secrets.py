@@ -1,8 +1,8 @@
 """Texts that nobody is to see, and how specs refer to them by name.
 
-A `Secret` shows itself only to who calls `reveal()`. In the values of a worker's environment `${secret:NAME}` stands
-for one; `$${secret:NAME}` is that very text, with one dollar less. Knows neither which names there are, nor whence
-their values come.
+A `Secret` shows itself only to who calls `reveal()`. In the values of a worker's environment, and as a password or
+token of a repository, `${secret:NAME}` stands for one; `$${secret:NAME}` is that very text, with one dollar less. Knows
+neither which names there are, nor whence their values come.
 """
 
 import hmac

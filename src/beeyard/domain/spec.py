@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from beeyard.domain.address import address
 from beeyard.domain.errors import Invalid, Problem
 from beeyard.domain.limits import UNLIMITED, Limits, Severity, held
+from beeyard.domain.packages import REF
 from beeyard.domain.plain import Mismatch, nearest, read
 from beeyard.domain.values import (
     NAME,
@@ -63,6 +63,9 @@ Retries = Annotated[int, Meta(ge=0, le=1000, description="a whole number from 0 
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
 Command = Annotated[tuple[Text, ...], Meta(max_length=10_000)]
 HostName = Annotated[str, Meta(pattern=r"^[^\x00-\x20\x7f/]{1,255}(?!\n)$", description="a host's name or address")]
+PackageRef = Annotated[
+    str, Meta(pattern=rf"^({REF})?(?!\n)$", max_length=512, description="a package, perhaps with a range, or nothing")
+]
 HeaderName = Annotated[
     str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}(?!\n)$", description="the name of a header")
 ]
@@ -156,7 +159,7 @@ class Need(Struct, frozen=True, omit_defaults=True):
 
 
 class WorkerSpec(Struct, frozen=True, omit_defaults=True):
-    """One worker. `origin` says who put it here: the worker file's path, or `cli`."""
+    """One worker. `origin` says who put it here: the worker file's path, or `cli`. `package` is what it runs from."""
 
     id: Id
     provider: Label
@@ -170,6 +173,7 @@ class WorkerSpec(Struct, frozen=True, omit_defaults=True):
     stop: Annotated[tuple[StopStep, ...], Meta(min_length=1, max_length=100)] = (StopStep(),)
     limits: Limits = UNLIMITED
     logs: LogSpec = LogSpec()
+    package: PackageRef = ""
     origin: Origin = "cli"
 
     @property
@@ -178,56 +182,12 @@ class WorkerSpec(Struct, frozen=True, omit_defaults=True):
         return {name: Need(need) if isinstance(need, str) else need for name, need in self.depends_on.items()}
 
 
-class ListenSpec(Struct, frozen=True, omit_defaults=True):
-    """Where the master serves HTTP besides its socket.
-
-    `address` is `HOST:PORT`, `none`, or empty for the default: loopback, port 8600 or the next one that is free.
-    Anywhere but on loopback `certificate` and `key` (files) are required; with `client_ca` clients need a certificate
-    as well. `hosts`: names by which clients may call it, beside its own.
-    """
-
-    address: Line = ""
-    certificate: Path = ""
-    key: Path = ""
-    client_ca: Path = ""
-    hosts: Annotated[tuple[HostName, ...], Meta(max_length=100)] = ()
-
-
-class SecretSource(Struct, frozen=True, omit_defaults=True):
-    """Where a secret is fetched from, each time it is needed; exactly one of the three."""
-
-    file: Path = ""
-    env: Line = ""
-    command: Command = ()
-
-
-class MasterSpec(Struct, frozen=True, omit_defaults=True):
-    """What a worker file says of the master itself."""
-
-    listen: ListenSpec = ListenSpec()
-    secrets: Annotated[dict[Label, SecretSource], Meta(max_length=1000)] = field(default_factory=dict)
-
-
 def once(specs: Iterable[WorkerSpec]) -> None:
     """Raises Invalid when two of them are of one worker."""
     counted = Counter(spec.id for spec in specs)
     problems = [Problem(id, f"{count} specs", "one spec of a worker") for id, count in counted.items() if count > 1]
     if problems:
         raise Invalid("worker_twice", "{text}", text="\n".join(map(str, problems)), problems=problems)
-
-
-def require_address(listen: ListenSpec) -> None:
-    """Raises Invalid for what can't be listened on, whatever this host has."""
-    problems = []
-    try:
-        if listen.address not in ("", "none"):
-            address(listen.address)
-    except ValueError:
-        problems.append(Problem("master.listen.address", listen.address, "HOST:PORT, [IPV6]:PORT or none"))
-    if bool(listen.certificate) != bool(listen.key) or (listen.client_ca and not listen.certificate):
-        problems.append(Problem("master.listen", "one without the other", "a certificate and its key"))
-    if problems:
-        raise Invalid("listen_invalid", "{text}", text="\n".join(map(str, problems)), problems=problems)
 
 
 def check(spec: WorkerSpec) -> list[Problem]:
@@ -292,5 +252,7 @@ def needs_restart(old: WorkerSpec, new: WorkerSpec) -> bool:
     told = (notifies(old), watchdog(old)) != (notifies(new), watchdog(new))
     kept = [(hold.virtual, hold.descriptors) for hold in (held(old.limits), held(new.limits))]  # Told at its start.
     return (
-        told or kept[0] != kept[1] or (old.provider, old.run, old.endpoints) != (new.provider, new.run, new.endpoints)
+        told
+        or kept[0] != kept[1]
+        or (old.provider, old.run, old.endpoints, old.package) != (new.provider, new.run, new.endpoints, new.package)
     )

@@ -13,6 +13,7 @@ from beeyard.domain.limits import LimitName, Limits, Severity, raised
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.refusals import Refusal
 from beeyard.domain.spec import WorkerSpec
+from beeyard.domain.supply import Supply, supplied
 from beeyard.domain.values import signal_name
 
 CauseKind = Literal[
@@ -154,6 +155,7 @@ class Worker(Struct, frozen=True, omit_defaults=True):
     `attempt` is the number of the last one, `serial` that of the last timer; `ports` are the ones it had last, `upon`
     the attempts of those that it is to be restarted with, as they were when it started. `over` says of limits that the
     attempt exceeds, or is about to, by how much; `raised` are the factors of those that `restart_adjusted` raised.
+    `supply` is the package that it runs from, or ran from last.
     """
 
     spec: WorkerSpec
@@ -170,11 +172,17 @@ class Worker(Struct, frozen=True, omit_defaults=True):
     upon: dict[str, int] = {}
     over: dict[LimitName, str] = {}
     raised: dict[LimitName, float] = {}
+    supply: Supply | None = None
 
     @property
     def id(self) -> str:
         """The worker's id."""
         return self.spec.id
+
+    @property
+    def outfit(self) -> WorkerSpec:
+        """The spec with what its package adds: what is carried out."""
+        return supplied(self.spec, self.supply)
 
     @property
     def limits(self) -> Limits:

@@ -2,7 +2,18 @@
 
 from typing import Protocol
 
+from msgspec import Struct
+
+from beeyard.domain.packages import Platform
 from beeyard.domain.pressure import Pressure
+
+
+class Facts(Struct, frozen=True):
+    """What packages may ask of a host: its platform, and what it has by itself (`python3`, `glibc`, `kernel`) with its
+    version; empty: it has none."""
+
+    platform: Platform
+    versions: dict[str, str]
 
 
 class Host(Protocol):
@@ -16,6 +27,14 @@ class Host(Protocol):
 
     def pressure(self) -> Pressure:
         """How hard it is to get on here; looked up when asked, and not more than once a second."""
+        ...
+
+    def facts(self) -> Facts:
+        """Looked up anew each time; may take a while."""
+        ...
+
+    def free_memory(self) -> int | None:
+        """Bytes that programs could have without pushing out others; None where that can't be told."""
         ...
 
     def free_port(self, preferred: int) -> int:

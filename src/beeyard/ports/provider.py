@@ -5,13 +5,14 @@ while whatever runs the workers can't be reached. Foreign exceptions end here.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from beeyard.domain.errors import Problem
 from beeyard.domain.limits import Hold
 from beeyard.domain.messages import Exit, Handle
+from beeyard.domain.packages import Manifest
 from beeyard.domain.spec import StopStep, WorkerSpec
 from beeyard.domain.watching import Measure
 
@@ -95,6 +96,13 @@ class Provider(Protocol):
 
     def check(self, spec: WorkerSpec) -> list[Problem]:
         """What would keep this spec from running here, found without running anything. Paths start at the worker."""
+        ...
+
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str) -> dict[str, Any]:
+        """The worker's section with what its package supplies where it says nothing; the package lies in that folder.
+
+        Raises Refused when the package can't be run in this way.
+        """
         ...
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from beeyard.domain.master import SecretSource
 from beeyard.domain.secrets import Secret
-from beeyard.domain.spec import SecretSource
 
 
 class Secrets(Protocol):

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from beeyard.domain.differences import between
+from beeyard.domain.differences import between, of_master
 from beeyard.domain.errors import Invalid
+from beeyard.domain.master import MasterSpec
 from beeyard.domain.messages import Handle
 from beeyard.domain.plan import Change, Difference, Plan, Stage
 from beeyard.domain.planning import diff
+from beeyard.domain.sources import Credentials, PackagePolicies, PackagesSpec, RepositorySpec
 from beeyard.domain.spec import Backoff, Endpoint, LogSpec, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, SignalNumber, WorkerId
 from beeyard.domain.worker import Down, Failed, Phase, Running, Wanted, Worker, new
@@ -56,6 +58,7 @@ def told(old: WorkerSpec, **fields: Any) -> list[str]:
             {"probes": {"readiness": ProbeSpec("http", target="/up")}},
             ["probes.readiness.http: nothing → /up"],
         ),
+        ({"package": "caddy:==2.11"}, ['package: nothing → "caddy:==2.11"']),
         ({"origin": "OTHER"}, ["origin: FILE → OTHER"]),
     ],
 )
@@ -77,6 +80,50 @@ def test_what_may_be_a_password_is_not_told() -> None:
         'probes.liveness.http: nothing → "http://[REDACTED]@host/"',
         "probes.liveness.headers.Authorization: nothing → [REDACTED]",
     ]
+
+
+LOCAL = RepositorySpec("local", path="/srv/local", trust="unsigned")
+HIVE = RepositorySpec("hive", url="https://h", root="/root.json", credentials=Credentials("bee", "${secret:pw}"))
+
+
+def master(*repositories: RepositorySpec, **policies: Any) -> MasterSpec:
+    """One with these repositories and policies."""
+    return MasterSpec(packages=PackagesSpec(repositories, PackagePolicies(**policies)))
+
+
+@pytest.mark.parametrize(
+    ("old", "wished", "lines"),
+    [
+        (master(), master(auto_update=True), ["policies.auto_update: false → true"]),
+        (
+            master(),
+            master(LOCAL),
+            ["repositories.local.path: nothing → /srv/local", "repositories.local.trust: nothing → unsigned"],
+        ),
+        (
+            master(LOCAL, HIVE),
+            master(replace(HIVE, packages=("caddy",)), LOCAL),
+            ['repositories.hive.packages: ["*"] → ["caddy"]'],
+        ),
+        (
+            master(HIVE),
+            master(replace(HIVE, credentials=Credentials("ada", "hunter1"))),
+            ["repositories.hive.username: bee → ada", "repositories.hive.password: ${secret:pw} → [REDACTED]"],
+        ),
+        (
+            master(replace(HIVE, credentials=Credentials(token="hunter1"))),
+            master(replace(HIVE, credentials=Credentials(token="hunter2"))),
+            ["repositories.hive.token: [REDACTED] → [REDACTED]"],
+        ),
+        (master(LOCAL, HIVE), master(HIVE, LOCAL), []),
+    ],
+)
+def test_repositories_are_told_by_their_names_and_without_a_password(
+    old: MasterSpec, wished: MasterSpec, lines: list[str]
+) -> None:
+    """Each key of each; in which order they stand means nothing."""
+    found = [f"{told.field}: {told.old} → {told.new}" for told in of_master(old, wished)]
+    assert found == [f"package_manager.{line}" for line in lines]
 
 
 values = st.recursive(st.text("ab", max_size=2) | st.integers(0, 2), lambda inner: st.lists(inner, max_size=2))

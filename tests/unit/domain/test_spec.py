@@ -6,19 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from beeyard.domain.errors import Invalid
-from beeyard.domain.spec import (
-    Backoff,
-    Endpoint,
-    ListenSpec,
-    LogSpec,
-    ProbeSpec,
-    RestartPolicy,
-    StopStep,
-    WorkerSpec,
-    check,
-    once,
-    require_address,
-)
+from beeyard.domain.master import ListenSpec, require_address
+from beeyard.domain.spec import Backoff, Endpoint, LogSpec, ProbeSpec, RestartPolicy, StopStep, WorkerSpec, check, once
 from beeyard.domain.values import Duration, Memory, SignalNumber, WorkerId
 
 GOOD = WorkerSpec(WorkerId("web"), "process", {})

@@ -1,0 +1,229 @@
+"""What a package is: its name and version, what it runs as, what it needs, and every file that it holds.
+
+A package is described twice. `Manifest` is what its author writes; `Description` is what a repository signs: the
+manifest, the list of all files with their digests, and the payload that holds them. Everything a host checks, before it
+unpacks and at any time after, it checks against the description, never against what it noted itself.
+
+`packaging` and `hashlib` are imported where they are needed: they cost a command line 15 and 5 ms.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from beeyard.domain.values import Duration, Memory
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+NAME = r"^[a-z0-9][a-z0-9_-]{0,62}(?!\n)$"
+NAME_EXPECTED = "1 to 63 lower-case letters, digits, '-' or '_', not beginning with '-' or '_'"
+VERSION_EXPECTED = "a version such as 1.2.3"
+RANGE_EXPECTED = "a version, `latest`, or a range such as >=2.1,<3"
+PLATFORM = r"^(any|[a-z0-9]+-[a-z0-9_]+)(?!\n)$"
+DIGEST = r"^[0-9a-f]{64}(?!\n)$"
+_RELEASE = r"[0-9]{1,9}(\.[0-9]{1,9}){0,5}"
+_SUFFIX = r"((a|b|rc)[0-9]{1,9})?(\.post[0-9]{1,9})?(\.dev[0-9]{1,9})?"
+_VERSION = rf"{_RELEASE}{_SUFFIX}"
+_EXACT = rf"(==|!=) ?({_RELEASE}\.\*|{_VERSION}(\+[a-z0-9]{{1,20}}(\.[a-z0-9]{{1,20}}){{0,5}})?)"
+_CLAUSE = rf"({_EXACT}|(<=|>=|<|>) ?{_VERSION}|~= ?[0-9]{{1,9}}(\.[0-9]{{1,9}}){{1,5}}{_SUFFIX})"
+RANGE = rf"(latest|{_VERSION}|{_CLAUSE}(, ?{_CLAUSE}){{0,9}})"
+REF = rf"[a-z0-9][a-z0-9_-]{{0,62}}(:{RANGE})?"
+"""How a package is named, perhaps with a version or a range: everything like this can be read by `wanted`."""
+ANY = "any"
+"""The platform of what runs everywhere."""
+LATEST = "latest"
+
+PackageName = Annotated[str, Meta(pattern=NAME, description=NAME_EXPECTED, examples=["caddy"])]
+VersionText = Annotated[str, Meta(min_length=1, max_length=64, description=VERSION_EXPECTED)]
+Platform = Annotated[str, Meta(pattern=PLATFORM, description="`any`, or SYSTEM-MACHINE such as linux-x86_64")]
+Digest = Annotated[str, Meta(pattern=DIGEST, description="64 hexadecimal digits")]
+Ref = Annotated[
+    str,
+    Meta(
+        pattern=rf"^{REF}(?!\n)$",
+        max_length=512,
+        description="a package's name, then perhaps ':' and a version, `latest` or a range",
+        examples=["caddy:>=2.11,<3"],
+    ),
+]
+Text = Annotated[str, Meta(max_length=4096)]
+Deployment = Literal["process", "module"]
+Trust = Literal["none", "checksum", "signature", "tuf"]
+"""How far it is known that a package is what its publisher made, weakest first."""
+TRUST: tuple[Trust, ...] = ("none", "checksum", "signature", "tuf")
+
+InstallState = Literal["not_installed", "installing", "installed", "updating", "failed", "corrupted"]
+
+
+class Dependency(Struct, frozen=True, omit_defaults=True):
+    """Another package, or something of the host (`python3`, `glibc`, `kernel`), in this range of versions."""
+
+    name: PackageName
+    version: Annotated[str, Meta(max_length=256, description=RANGE_EXPECTED)] = ""
+    required: bool = True
+
+
+class ProcessEntry(Struct, frozen=True, omit_defaults=True):
+    """How it runs as a process; the path is relative to the package."""
+
+    executable_path: Text
+    args: tuple[Text, ...] = ()
+
+
+class ModuleEntry(Struct, frozen=True, omit_defaults=True):
+    """How it runs within the master; the path is relative to the package."""
+
+    module_path: Text
+    entry_point: Text
+
+
+class HealthCheck(Struct, frozen=True, omit_defaults=True):
+    """What asks a worker of this package whether it is well, unless its spec says otherwise."""
+
+    endpoint: Text
+    interval: Duration = Duration(30.0)
+
+
+class Manifest(Struct, frozen=True, omit_defaults=True):
+    """What the author of a package says of it. `min_memory` and `min_disk`: bytes that have to be free for it."""
+
+    name: PackageName
+    version: VersionText
+    platform: Platform = ANY
+    description: Text = ""
+    process: ProcessEntry | None = None
+    module: ModuleEntry | None = None
+    dependencies: tuple[Dependency, ...] = ()
+    min_memory: Memory = Memory(0)
+    min_disk: Memory = Memory(0)
+    health_check: HealthCheck | None = None
+
+    @property
+    def supported_types(self) -> tuple[Deployment, ...]:
+        """As what it can run."""
+        entries: tuple[tuple[Deployment, object], ...] = (("process", self.process), ("module", self.module))
+        return tuple(name for name, entry in entries if entry is not None)
+
+
+class FileEntry(Struct, frozen=True, omit_defaults=True):
+    """One file, by its path in the package, `/` between folders; a link has a target and neither size nor digest."""
+
+    path: Text
+    size: Annotated[int, Meta(ge=0, le=2**50)] = 0
+    sha256: str = ""
+    executable: bool = False
+    link: Text = ""
+
+
+class Payload(Struct, frozen=True):
+    """The archive that holds the files: its size in bytes, its SHA-256, and its name in the repository."""
+
+    name: Text
+    size: Annotated[int, Meta(ge=0, le=2**50)]
+    sha256: Digest
+
+
+class Description(Struct, frozen=True):
+    """One build of one version, as a repository signs it. `files` are sorted by path."""
+
+    manifest: Manifest
+    files: tuple[FileEntry, ...]
+    payload: Payload
+
+    @property
+    def digest(self) -> Digest:
+        """Of what will lie on the host, however it was packed: manifest and files, not the payload."""
+        import hashlib
+
+        encoder = msgspec.json.Encoder(order="deterministic")
+        return hashlib.sha256(encoder.encode([self.manifest, self.files])).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files, unpacked."""
+        return sum(entry.size for entry in self.files)
+
+    @property
+    def folder(self) -> str:
+        """Where it lies in the store, below the package's name: `1.2.3-0123456789ab`."""
+        return f"{self.manifest.version}-{self.digest[:12]}"
+
+
+class Receipt(Struct, frozen=True):
+    """That a package is on this host, complete and durable: written after everything else, deleted before it.
+
+    `installed_at`: wall-clock seconds. `held` says why it stays although no worker needs it; empty: it need not.
+    """
+
+    description: Description
+    repository: str
+    trust: Trust
+    installed_at: float
+    held: str = ""
+
+
+class Wanted(Struct, frozen=True):
+    """What a worker file or a person asks for: `caddy`, `caddy:2.11.4`, `caddy:>=2.11,<3`, `caddy:latest`."""
+
+    name: PackageName
+    range: str = ""
+
+    def takes(self, candidate: str) -> bool:
+        """Whether this version is one of those asked for. Pre-releases only where they are named."""
+        from packaging.specifiers import SpecifierSet
+
+        return not self.range or SpecifierSet(self.range).contains(candidate)
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.range or LATEST}"
+
+
+def version(text: str) -> "Version":
+    """Raises ValueError with what was expected."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(text)
+    except InvalidVersion:
+        raise ValueError(VERSION_EXPECTED) from None
+
+
+def range_of(text: str) -> str:
+    """A range in one spelling; a version alone means just that one, `latest` and nothing any. Raises ValueError."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion, Version
+
+    text = text.strip()
+    if text in ("", LATEST):
+        return ""
+    try:
+        return f"=={Version(text)}"
+    except InvalidVersion:
+        pass
+    try:
+        return str(SpecifierSet(text))
+    except InvalidSpecifier:
+        raise ValueError(RANGE_EXPECTED) from None
+
+
+def wanted(text: str) -> Wanted:
+    """`name` or `name:range`. Raises ValueError with what was expected."""
+    name, _, rest = text.partition(":")
+    if not re.fullmatch(NAME, name):
+        raise ValueError(f"{NAME_EXPECTED}, and after ':' {RANGE_EXPECTED}")
+    return Wanted(name, range_of(rest))
+
+
+def newest(versions: Iterable[str]) -> str | None:
+    """The highest one that is no pre-release; of pre-releases alone the highest; None of none."""
+    found = sorted(map(version, versions), key=lambda found: (not found.is_prerelease, found))
+    return str(found[-1]) if found else None
+
+
+def runs_on(platform: str, host: str) -> bool:
+    """Whether a package of this platform runs on this host's."""
+    return platform in (ANY, host)

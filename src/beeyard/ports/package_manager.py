@@ -1,0 +1,105 @@
+"""How packages get onto a host. A manager knows one way, and says what is there; what is needed is decided elsewhere.
+
+Its errors are those of what it asks: `Unavailable` when that could not be reached, `Untrusted` when what came is not to
+be believed, `Rejected` when there is no room.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from beeyard.domain.packages import Manifest, Trust
+from beeyard.domain.sources import RepositorySpec
+from beeyard.ports.package_store import Damage, Depth, Reclaimed
+
+Tell = Callable[[int], None]
+"""Bytes that are there so far."""
+
+
+class Offered(Struct, frozen=True):
+    """One build that can be had. `digest` is that of its files, empty where nobody looked: it can't run here.
+
+    `size`: bytes to bring; `yanked` says why it is not to be taken unless somebody names that very version.
+    """
+
+    manifest: Manifest
+    repository: str
+    trust: Trust
+    digest: str = ""
+    size: int = 0
+    yanked: str = ""
+    channels: tuple[str, ...] = ()
+
+
+class Installed(Struct, frozen=True):
+    """One package on this host, whole: its folder is `path`. `installed_at`: wall-clock seconds; `size`: bytes.
+
+    `held` says why it stays although no worker needs it; empty: it need not.
+    """
+
+    manifest: Manifest
+    digest: str
+    path: str
+    manager: str
+    repository: str
+    trust: Trust
+    size: int
+    installed_at: float
+    held: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.manifest.name} {self.manifest.version}"
+
+
+class PackageManager(Protocol):
+    """One way. All that changes something is harmless twice, and may be done by several processes at once."""
+
+    @property
+    def name(self) -> str:
+        """The word in the worker file."""
+        ...
+
+    async def wake(self) -> None:
+        """Sweep what a process that died left half done. Before anything else."""
+        ...
+
+    async def facts(self, repositories: Sequence[RepositorySpec]) -> list[Installed]:
+        """All that is installed; asks nobody outside this host. `repositories` are all that there are."""
+        ...
+
+    async def offers(self, repository: RepositorySpec, package: str) -> list[Offered]:
+        """Every build of this package, as the repository says it now. Raises Unavailable, Untrusted, Invalid."""
+        ...
+
+    async def catalog(self, repository: RepositorySpec) -> list[str]:
+        """The names of all packages there. Raises as `offers` does."""
+        ...
+
+    async def install(self, repository: RepositorySpec, offered: Offered, tell: Tell) -> Installed:
+        """Bring it here. Whatever happens on the way, what was installed before is as it was."""
+        ...
+
+    async def use(self, installed: Installed, owner: str) -> None:
+        """Keep it from being removed while this process lives. Raises NotFound if it was removed meanwhile."""
+        ...
+
+    async def disuse(self, installed: Installed, owner: str) -> None: ...
+
+    async def hold(self, installed: Installed, why: str) -> Installed:
+        """Note why it stays although no worker needs it; empty: it need not."""
+        ...
+
+    async def verify(self, installed: Installed, depth: Depth) -> list[Damage]: ...
+
+    async def repair(self, repository: RepositorySpec, installed: Installed, tell: Tell) -> list[Damage]:
+        """Put a whole one in place of a damaged one, from the same repository. What was mended."""
+        ...
+
+    async def remove(self, installed: Installed) -> None:
+        """Raises Refused while something uses it."""
+        ...
+
+    async def collect(self, needed: frozenset[str], *, keep: int, dry_run: bool) -> Reclaimed:
+        """Remove what nobody needs (`needed` are digests), holds or uses, but the newest `keep` of each package."""
+        ...
