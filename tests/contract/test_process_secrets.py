@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from beeyard.domain.errors import Problem, Rejected, Unavailable
-from beeyard.domain.spec import SecretSource, WorkerSpec
+from beeyard.domain.master import SecretSource
+from beeyard.domain.spec import WorkerSpec
 from beeyard.launcher import kernel
 from tests.contract.benches import BENCHES, ProcessBench, bench
 

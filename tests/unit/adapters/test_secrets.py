@@ -12,7 +12,7 @@ import pytest
 from beeyard.adapters import secrets as adapter
 from beeyard.adapters.secrets import LocalSecrets
 from beeyard.domain.errors import Rejected
-from beeyard.domain.spec import SecretSource
+from beeyard.domain.master import SecretSource
 from beeyard.launcher import kernel
 from tests.contract.benches import until
 

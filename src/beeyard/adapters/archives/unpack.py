@@ -1,0 +1,134 @@
+"""Unpacks an archive against its signed description, in a sandboxed child process. Syncs nothing; knows no store.
+
+The list is judged here before anything is written; the child compares what comes with it and can reach nothing but the
+archive and the folder. What it answers is not trusted further than that.
+"""
+
+import asyncio
+import contextlib
+import marshal
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from beeyard.adapters.archives.answers import LONGEST, Confinement, answered, named, untrusted
+from beeyard.domain.errors import NotFound, Rejected
+from beeyard.domain.file_list import faults, folders, swollen
+from beeyard.domain.packages import Description
+
+MEMORY = 512 * 2**20
+"""Of address space: the widest window, and what Python needs."""
+_PATIENCE, _SLOWEST = 120.0, 2**20
+"""Seconds for any archive, and bytes a second that a disk has to write."""
+_CODE = "import sys; sys.path += sys.argv[1:]; from beeyard.adapters.archives.child import main; main()"
+
+
+async def unpack(payload: str, description: Description, into: str) -> Confinement:
+    """Write all files of the archive below the folder `into`, which is empty, and stays so unless this succeeds.
+
+    Files get the modes 0444 and 0555, folders 0555; `into` itself keeps its own. Nothing was synced.
+
+    Raises:
+        Untrusted: `archive_…`, the archive or its list is hostile, or they are not the same; names the entry.
+        Rejected: `archive_no_room`, `archive_unwritable` or `archive_too_slow`.
+        Unavailable: `archive_interrupted`, somebody ended the child.
+    """
+    await asyncio.to_thread(_judge, description)
+    try:
+        source = os.open(payload, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotFound("no_such_file", "{file} can't be read: {reason}", file=payload, reason=error.strerror) from None
+    try:
+        folder = os.open(into, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        assert not os.listdir(folder), "what is there would be lost if this fails"
+        try:
+            return await _unpack(source, description, folder)
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(_empty, into))
+            raise
+        finally:
+            os.close(folder)
+    finally:
+        os.close(source)
+
+
+def _judge(description: Description) -> None:
+    for fault in faults(description.files):
+        raise untrusted(description, fault.code, fault.path, fault.what)
+    if swollen(description.size, description.payload.size):
+        what = f"has {description.size} bytes in {description.payload.size} bytes of archive: a bomb and no package"
+        raise untrusted(description, "archive_limits", "", what)
+
+
+async def _unpack(source: int, description: Description, into: int) -> Confinement:
+    patience = _PATIENCE + description.size / _SLOWEST
+    order = {
+        "parent": os.getpid(),
+        "payload": source,
+        "into": into,
+        "files": {file.path: (file.size, file.sha256, file.executable) for file in description.files if not file.link},
+        "links": {file.path: file.link for file in description.files if file.link},
+        "folders": folders(description.files),
+        "memory": MEMORY,
+        "seconds": int(patience),
+        "largest": max((file.size for file in description.files), default=0),
+    }
+    child = _start(source, into)
+    talk = asyncio.ensure_future(asyncio.to_thread(_talk, child, marshal.dumps(order)))
+    try:
+        answer = await asyncio.wait_for(asyncio.shield(talk), patience)
+    except TimeoutError:
+        text = "{package} could not be unpacked in {seconds} s: the disk is too slow"
+        raise Rejected("archive_too_slow", text, package=named(description), seconds=int(patience)) from None
+    finally:
+        child.kill()
+        await asyncio.wait([talk])  # It holds the folder until it is gone.
+    return answered(description, child.returncode, answer)
+
+
+def _start(*files: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _CODE, *_paths()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd="/",
+        env={},
+        pass_fds=files,
+        start_new_session=True,
+    )
+
+
+def _talk(child: subprocess.Popen[bytes], order: bytes) -> bytes:
+    """What it answers, until it has ended."""
+    with child:
+        assert child.stdin
+        assert child.stdout
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.write(order)
+            child.stdin.close()
+        answer = child.stdout.read(LONGEST)
+        if len(answer) == LONGEST:
+            child.kill()
+        return answer
+
+
+def _paths() -> list[str]:
+    """Where the child finds us, and zstd, which only who unpacks loads."""
+    from beeyard.adapters.archives import codec
+
+    return [str(Path(__file__).parents[3]), str(Path(codec.zstd.__path__[0]).parents[1])]
+
+
+def _empty(folder: str) -> None:
+    """As it was before; what was made belongs to us, and is no link out."""
+    for path, _, _ in os.walk(folder):
+        if path != folder:
+            os.chmod(path, 0o700)
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)

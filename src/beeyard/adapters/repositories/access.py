@@ -1,0 +1,60 @@
+"""What a private repository wants to be shown, and how it is written: headers, and a client certificate.
+
+Which origin may see it is for the caller to decide: the repository's own, and no other.
+"""
+
+import netrc
+import ssl
+from base64 import b64encode
+from urllib.parse import urlsplit
+
+from beeyard.domain.errors import Invalid
+from beeyard.domain.sources import Credentials
+
+PORTS = {"http": 80, "https": 443}
+
+
+def headers(credentials: Credentials, url: str) -> dict[str, str]:
+    """A token comes before name and password, and both before the netrc file. Raises Invalid."""
+    if credentials.token:
+        return {"Authorization": f"Bearer {credentials.token}"}
+    username, password = credentials.username, credentials.password
+    if not username:
+        username, password = _noted(credentials.netrc, url)
+    if not username:
+        return {}
+    return {"Authorization": "Basic " + b64encode(f"{username}:{password}".encode()).decode()}
+
+
+def context(credentials: Credentials) -> ssl.SSLContext:
+    """For TLS, with our certificate if there is one. Raises Invalid."""
+    made = ssl.create_default_context()
+    if credentials.certificate:
+        try:
+            made.load_cert_chain(credentials.certificate, credentials.key or None)
+        except OSError as error:  # also what OpenSSL makes of a file that is none
+            text = "the client certificate {file} is of no use: {reason}"
+            hint, reason = "PEM, with its key in the same file or under `key`", error.strerror or str(error)
+            raise Invalid(
+                "certificate_unreadable", text, hint=hint, file=credentials.certificate, reason=reason
+            ) from None
+    return made
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port. Raises ValueError."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
+
+
+def _noted(file: str, url: str) -> tuple[str, str]:
+    """Name and password from a netrc file."""
+    if not file:
+        return "", ""
+    try:
+        found = netrc.netrc(file).authenticators(urlsplit(url).hostname or "")
+    except (OSError, netrc.NetrcParseError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "msg", "")
+        text, hint = "the netrc file {file} can't be read: {reason}", "look at `netrc` of the repository"
+        raise Invalid("netrc_unreadable", text, hint=hint, file=file, reason=reason) from None
+    return (found[0], found[2]) if found else ("", "")

@@ -1,0 +1,177 @@
+"""A signed repository. What it says is believed because of signatures that lead back to the root that was pinned.
+
+A package belongs to the first origin that holds it, in the order in which the repository trusts them: another origin
+can add no version to it. What was verified once is told until something newer was verified; a `refresh` that fails
+changes nothing. This fetches metadata and descriptions, never a payload.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Self, TypeVar
+
+import msgspec
+from tuf.api.exceptions import LengthOrHashMismatchError
+from tuf.api.metadata import TargetFile
+
+from beeyard.adapters.repositories import layout
+from beeyard.adapters.repositories.beside import beside
+from beeyard.adapters.repositories.cache import Cache
+from beeyard.adapters.repositories.index import Held, Index, Pointer, Target
+from beeyard.adapters.repositories.layout import Build
+from beeyard.adapters.repositories.place import Place, location
+from beeyard.adapters.repositories.reading import Reader
+from beeyard.adapters.repositories.updating import MOST, update
+from beeyard.adapters.repositories.web import Limits
+from beeyard.domain.errors import Invalid, NotFound, Unavailable, Untrusted
+from beeyard.domain.packages import Description, Trust
+from beeyard.domain.sources import Credentials, RepositorySpec
+from beeyard.ports.repository import Offer, Source
+
+T = TypeVar("T")
+
+
+class TufRepository:
+    """A Repository with TUF metadata."""
+
+    trust: ClassVar[Trust] = "tuf"
+
+    def __init__(
+        self,
+        name: str,
+        location: str,
+        root: bytes,
+        cache: Path,
+        *,
+        credentials: Credentials = Credentials(),  # noqa: B008
+        limits: Limits = Limits(),  # noqa: B008
+    ) -> None:
+        """`root`: the content of the pinned root.json. `cache`: a folder of this repository's own. Raises Invalid."""
+        self.name = name
+        self._root = root
+        self._cache = Cache(name, cache)
+        self._place = Place(name, location, credentials, limits)
+        self._roles: dict[str, Index] | None = None
+
+    @classmethod
+    def of(cls, spec: RepositorySpec, folder: Path) -> Self:
+        """Raises Invalid."""
+        if not spec.root:
+            text, hint = "{repository} has no `root`", "the 1.root.json of its owner, or `trust: unsigned`"
+            raise Invalid("repository_root", text, hint=hint, repository=spec.name)
+        try:
+            root = Path(spec.root).read_bytes()
+        except OSError as error:
+            text, hint = "the root of {repository}, {file}, can't be read: {reason}", "look at the file under `root`"
+            reason = error.strerror
+            raise Invalid(
+                "repository_root", text, hint=hint, repository=spec.name, file=spec.root, reason=reason
+            ) from None
+        return cls(spec.name, location(spec), root, folder, credentials=spec.credentials)
+
+    async def refresh(self) -> None:
+        """Also raises Invalid where the pinned root is none."""
+        async with self._cache.metadata(self._place.limits.total) as folder, self._place.reader() as reader:
+            known = self._roles or {}
+            try:
+                self._roles = await beside(lambda read: update(self.name, self._root, folder, read, known), reader.read)
+            except OSError as error:
+                raise self._cache.unusable(error) from error
+
+    async def packages(self) -> list[str]:
+        return sorted({name for role in (await self._known()).values() for name in role.packages})
+
+    async def offers(self, package: str) -> list[Offer]:
+        roles = await self._known()
+        builds = _held(roles, package)
+        if not builds:
+            return []
+        async with self._place.reader() as reader:
+            channels = await self._channels(reader, roles, builds[0].build)
+        return [
+            Offer(
+                build.name,
+                build.version,
+                build.platform,
+                target.custom.yanked,
+                tuple(channel for channel, version in channels.items() if version == build.version),
+            )
+            for build, target in builds
+        ]
+
+    async def describe(self, offer: Offer) -> Description:
+        """Also raises NotFound for what is no longer offered."""
+        for build, target in _held(await self._known(), offer.name):
+            if (build.version, build.platform) == (offer.version, offer.platform):
+                async with self._place.reader() as reader:
+                    data = await self._target(reader, build.description, target)
+                return self._described(build, data)
+        text = "{repository} has no {name}:{version} for {platform}"
+        fields = {"name": offer.name, "version": offer.version, "platform": offer.platform}
+        raise NotFound("no_such_package", text, repository=self.name, **fields)
+
+    def source(self, description: Description) -> Source:
+        return self._place.source(f"{layout.TARGETS}/{description.payload.name}")
+
+    async def _known(self) -> dict[str, Index]:
+        if self._roles is None:
+            await self.refresh()
+        assert self._roles is not None
+        return self._roles
+
+    async def _channels(self, reader: Reader, roles: Mapping[str, Index], build: Build) -> dict[str, str]:
+        """Channel -> version, of those that point to this package."""
+        found = {}
+        for role, known in roles.items():
+            channel = role.removeprefix(layout.CHANNEL)
+            path = layout.pointer(channel, build.origin, build.name)
+            if target := known.pointers.get(path):
+                found[channel] = self._decoded(await self._target(reader, path, target), path, Pointer).version
+        return found
+
+    async def _target(self, reader: Reader, path: str, target: Target) -> bytes:
+        """A small signed file, from the cache or the repository, verified in any case."""
+        sha256 = target.hashes.get("sha256", "")
+        signed = TargetFile(target.length, {"sha256": sha256}, path)
+        if (kept := self._cache.find(sha256)) is not None and _verified(signed, kept):
+            return kept
+        found = await reader.read(layout.stored(path, sha256), min(target.length, MOST))
+        if found is None:
+            text, hint = "{repository} holds no {file}", "it is not whole: whoever runs it publishes it again"
+            raise Unavailable("repository_incomplete", text, repository=self.name, file=path, hint=hint)
+        if not _verified(signed, found):
+            text, hint = "{repository}: {file} is not the one that was signed", "somebody put another in its place"
+            raise Untrusted("repository_swapped", text, repository=self.name, file=path, hint=hint)
+        self._cache.keep(sha256, found)
+        return found
+
+    def _described(self, build: Build, data: bytes) -> Description:
+        description = self._decoded(data, build.description, Description)
+        manifest, payload = description.manifest, description.payload
+        said = build._replace(name=manifest.name, version=manifest.version, platform=manifest.platform)
+        if said != build or payload.name != build.payload(payload.sha256):
+            text = "{repository}: {file} describes {found}, not what its place says"
+            hint = f"whoever signs for {build.origin} made a mistake, or lost a key"
+            found = f"{manifest.name}:{manifest.version} for {manifest.platform} in {payload.name}"
+            fields = {"repository": self.name, "file": build.description, "found": found}
+            raise Untrusted("repository_misnamed", text, hint=hint, **fields)
+        return description
+
+    def _decoded(self, data: bytes, path: str, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except (msgspec.DecodeError, ValueError) as error:
+            text = "{repository}: {file} was signed and yet can't be read: {reason}"
+            fields = {"repository": self.name, "file": path, "reason": str(error)}
+            raise Untrusted("repository_unreadable", text, hint="a newer Beeyard may read it", **fields) from error
+
+
+def _held(roles: Mapping[str, Index], package: str) -> list[Held]:
+    return next((known.packages[package] for known in roles.values() if package in known.packages), [])
+
+
+def _verified(signed: TargetFile, data: bytes) -> bool:
+    try:
+        signed.verify_length_and_hashes(data)
+    except LengthOrHashMismatchError:
+        return False
+    return True
