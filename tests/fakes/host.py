@@ -4,10 +4,12 @@ from itertools import count
 
 from beeyard.domain.errors import Unavailable
 from beeyard.domain.pressure import Pressure
+from beeyard.ports.host import Facts
 
 
 class FakeHost:
-    """Script it: `boot` (another value is a reboot), `taken` (ports somebody listens on), `exhausted`, `pressed`.
+    """Script it: `boot` (another value is a reboot), `taken` (ports somebody listens on), `exhausted`, `pressed`,
+    `known`, `memory`.
 
     `published` holds what was published last of each worker and not taken back.
     """
@@ -17,6 +19,8 @@ class FakeHost:
         self.taken: set[int] = set()
         self.exhausted = False
         self.pressed = Pressure()
+        self.known = Facts("linux-x86_64", {"kernel": "6.1", "glibc": "2.36", "python3": "3.11.2"})
+        self.memory: int | None = None
         self.published: dict[str, tuple[int, dict[str, int]]] = {}
         self._ports = count(20001)
 
@@ -28,6 +32,12 @@ class FakeHost:
 
     def pressure(self) -> Pressure:
         return self.pressed
+
+    def facts(self) -> Facts:
+        return self.known
+
+    def free_memory(self) -> int | None:
+        return self.memory
 
     def free_port(self, preferred: int) -> int:
         if self.exhausted:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
 from beeyard.domain.errors import BeeyardError, Problem, Refused, Unavailable
 from beeyard.domain.limits import Hold, held
 from beeyard.domain.messages import Exit, Handle
+from beeyard.domain.packages import Manifest
 from beeyard.domain.spec import StopStep, WorkerSpec
 from beeyard.domain.watching import Measure
 from beeyard.ports.provider import Act, Answer, Capabilities, Occurrence, Owned, Purpose, Reading, Sight
@@ -113,6 +115,9 @@ class FakeProvider:
     def check(self, spec: WorkerSpec) -> list[Problem]:
         self.calls.append(("check", spec.id))
         return list(self.problems)
+
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str) -> dict[str, Any]:
+        return {**spec.run, "from": folder}
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:
         return {name: f"run.{field}" for field, name in spec.run.get("secrets", {}).items()}

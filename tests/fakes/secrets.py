@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from beeyard.domain.errors import Rejected
+from beeyard.domain.master import SecretSource
 from beeyard.domain.secrets import Secret
-from beeyard.domain.spec import SecretSource
 
 
 class FakeSecrets:

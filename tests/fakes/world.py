@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+from beeyard.adapters.resolvers.pubgrub import PubgrubResolver
 from beeyard.application.master import Master, Place
 from beeyard.application.operations import OPERATIONS
 from beeyard.domain.errors import Unavailable
@@ -12,6 +13,7 @@ from beeyard.domain.messages import Handle
 from beeyard.domain.spec import Backoff, RestartPolicy, WorkerSpec
 from beeyard.domain.values import Duration, WorkerId
 from beeyard.domain.worker import Phase, Worker
+from beeyard.ports.package_manager import PackageManager
 from beeyard.ports.provider import Provider
 from beeyard.ports.store import Put, Store
 from tests.fakes.clock import FakeClock, settle
@@ -48,6 +50,7 @@ class World:
         self.journal, self.secrets, self.notices = FakeJournal(), FakeSecrets(), FakeNotices()
         self.provider, self.store, self.prober = FakeProvider(), FakeStore(), FakeProber()
         self.calls = self.store.calls = self.provider.calls
+        self.managers: dict[str, PackageManager] = {}
         self.roll: Callable[[], float] = lambda: 0.5
 
     def master(self, provider: Provider | None = None, store: Store | None = None) -> Master:
@@ -66,6 +69,8 @@ class World:
             place=PLACE,
             operations=OPERATIONS,
             secrets=self.secrets,
+            managers=self.managers,
+            resolver=PubgrubResolver,
             roll=self.roll,
         )
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from beeyard.adapters.commands import CommandFailed, printed
 from beeyard.domain.errors import Rejected
+from beeyard.domain.master import SecretSource
 from beeyard.domain.secrets import Secret
-from beeyard.domain.spec import SecretSource
 
 LARGEST = 64 * 1024
 """Bytes of one secret."""

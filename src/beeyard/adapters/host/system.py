@@ -12,8 +12,12 @@ import contextlib
 import errno
 import logging
 import os
+import platform as python_platform
 import random
+import re
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +25,9 @@ from pathlib import Path
 from beeyard.domain.errors import Unavailable
 from beeyard.domain.pressure import Pressure
 from beeyard.launcher.paths import Paths
+from beeyard.ports.host import Facts
 
+MEMORY = Path("/proc/meminfo")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 PRESSURE = Path("/proc/pressure")
@@ -74,6 +80,18 @@ class LinuxHost:
             )
             self._looked = now
         return self._pressure
+
+    def facts(self) -> Facts:
+        """Python by the one that PATH finds, for that is what a script of a package would get."""
+        return Facts(platform(), {"kernel": os.uname().release, "glibc": _glibc(), "python3": _python()})
+
+    def free_memory(self) -> int | None:
+        """As the kernel estimates it."""
+        try:
+            found = re.search(r"^MemAvailable:\s+(\d+) kB", MEMORY.read_text("ascii"), re.MULTILINE)
+        except OSError:
+            return None
+        return int(found[1]) * 1024 if found else None
 
     def free_port(self, preferred: int) -> int:
         """A TCP port nobody listens on.
@@ -156,3 +174,25 @@ def _is_free(port: int, *, reuse: bool) -> bool:
         except OSError as error:
             return error.errno == errno.EACCES
         return True
+
+
+def platform() -> str:
+    """`linux-x86_64`: as packages name it."""
+    return f"{os.uname().sysname}-{os.uname().machine}".lower()
+
+
+def _glibc() -> str:
+    name, found = python_platform.libc_ver()
+    return found if name == "glibc" else ""
+
+
+def _python() -> str:
+    """The version of `python3`; empty if there is none."""
+    program = shutil.which("python3")
+    if program is None:
+        return ""
+    asked = [program, "-I", "-S", "-c", "import platform; print(platform.python_version())"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

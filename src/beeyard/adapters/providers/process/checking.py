@@ -5,21 +5,24 @@ import os
 import pwd
 import resource
 from collections.abc import Iterator
-from typing import Any
 
 from msgspec.structs import replace
 
-from beeyard.adapters.providers.process.section import ProcessSection
+from beeyard.adapters.providers.process.section import PackagedSection, ProcessSection
 from beeyard.domain.errors import Problem
 from beeyard.domain.plain import Mismatch, nearest, read, shown
+from beeyard.domain.spec import WorkerSpec
 
 RESOURCES = {name[7:].lower() for name in dir(resource) if name.startswith("RLIMIT_")}
 
 
-def problems(run: dict[str, Any]) -> list[Problem]:
-    """Everything wrong with a section as a spec carries it, each thing with its path below the spec."""
+def problems(spec: WorkerSpec) -> list[Problem]:
+    """Everything wrong with a section as a spec carries it, each thing with its path below the spec.
+
+    What lies in a package need not be there yet.
+    """
     try:
-        section = read(run, ProcessSection, "run")
+        section = read(spec.run, PackagedSection if spec.package else ProcessSection, "run")
     except Mismatch as mismatch:
         return mismatch.problems
     return [replace(problem, path=f"run.{problem.path}") for problem in _missing(section)]
@@ -27,11 +30,18 @@ def problems(run: dict[str, Any]) -> list[Problem]:
 
 def _missing(section: ProcessSection) -> Iterator[Problem]:
     program = section.executable_path
-    if not os.path.isfile(program):
+    inside = isinstance(section, PackagedSection)
+    for name, path in (("executable_path", program), ("working_directory", section.working_directory)):
+        if inside and ".." in path.split("/"):
+            yield Problem(name, path, "a path within the package, without '..'")
+    if inside and not program.startswith("/"):
+        pass
+    elif not os.path.isfile(program):
         yield Problem("executable_path", f"no file {program}", "an executable file")
     elif not os.access(program, os.X_OK):
         yield Problem("executable_path", f"{program}, not executable", "an executable file", hint="chmod +x")
-    if section.working_directory and not os.path.isdir(section.working_directory):
+    folder = section.working_directory
+    if folder and not (inside and not folder.startswith("/")) and not os.path.isdir(section.working_directory):
         yield Problem("working_directory", f"no folder {section.working_directory}", "an existing folder")
     most = os.sysconf("SC_ARG_MAX")
     texts = [section.executable_path, *section.args, *section.environment, *section.environment.values()]

@@ -24,10 +24,12 @@ from beeyard.adapters.providers.process.environment import (
     secrets_of,
 )
 from beeyard.adapters.providers.process.measuring import Measuring
-from beeyard.adapters.providers.process.section import ProcessSection
+from beeyard.adapters.providers.process.packaged import equipped
+from beeyard.adapters.providers.process.section import PackagedSection, ProcessSection
 from beeyard.domain.errors import Problem, Rejected, Unavailable
 from beeyard.domain.limits import Hold, held
 from beeyard.domain.messages import Exit, Handle, Usage
+from beeyard.domain.packages import Manifest
 from beeyard.domain.secrets import Secret
 from beeyard.domain.spec import StopStep, WorkerSpec
 from beeyard.domain.watching import Measure
@@ -45,6 +47,7 @@ class ProcessProvider:
 
     name = "process"
     section = ProcessSection
+    packaged = PackagedSection
 
     def __init__(self, launcher: LauncherClient, secrets: Secrets) -> None:
         self._launcher = launcher
@@ -76,7 +79,10 @@ class ProcessProvider:
         )
 
     def check(self, spec: WorkerSpec) -> list[Problem]:
-        return problems(spec.run) or [*malformed(_section(spec)), *integrated.problems(_section(spec), spec.endpoints)]
+        return problems(spec) or [*malformed(_section(spec)), *integrated.problems(_section(spec), spec.endpoints)]
+
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str) -> dict[str, Any]:
+        return equipped(cast(PackagedSection, _section(spec)), manifest, folder)
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:
         return {name: f"run.environment.{variable}" for name, variable in secrets_of(_section(spec)).items()}
@@ -368,7 +374,7 @@ def _identity(handle: Handle) -> Identity:
 def _section(spec: WorkerSpec) -> ProcessSection:
     """Also of a spec that another version checked and saved."""
     try:
-        return msgspec.convert(spec.run, ProcessSection)
+        return msgspec.convert(spec.run, PackagedSection if spec.package else ProcessSection)
     except msgspec.ValidationError as error:
         raise Rejected("section_invalid", "{worker}: {reason}", worker=spec.id, reason=str(error)) from None
 

@@ -23,6 +23,16 @@ Variable = Annotated[
 ]
 Amount = Annotated[int, Meta(ge=-1, le=2**63 - 1, description="a whole number, or -1 for unlimited")]
 
+Inner = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\x00]*$",
+        max_length=4095,
+        description="an absolute path, one relative to the package, or nothing",
+        examples=["bin/caddy"],
+    ),
+]
+
 Executable = Annotated[Absolute, "executable"]
 File = Annotated[Absolute, "file"]
 Folder = Annotated[Path, "folder"]
@@ -58,3 +68,11 @@ class ProcessSection(Struct, frozen=True, omit_defaults=True):
     rlimits: dict[ResourceName, ResourceLimit] = field(default_factory=dict)
     pid_file: NewFile = ""
     kind: Kind = "managed"
+
+
+class PackagedSection(ProcessSection, frozen=True, omit_defaults=True):
+    """One program of a package, which supplies what is not said here. Its working directory is the package's folder,
+    unless another one is named; paths that are not absolute begin there."""
+
+    executable_path: Annotated[Inner, "program in package"] = ""
+    working_directory: Annotated[Inner, "folder in package"] = ""

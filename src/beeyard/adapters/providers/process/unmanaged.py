@@ -28,6 +28,7 @@ from beeyard.adapters.providers.process.unmanaged_section import KILL, Unmanaged
 from beeyard.domain.errors import Problem, Refused, Rejected, Unavailable
 from beeyard.domain.limits import Hold
 from beeyard.domain.messages import Exit, Handle
+from beeyard.domain.packages import Manifest
 from beeyard.domain.plain import Mismatch, read
 from beeyard.domain.spec import StopStep, WorkerSpec
 from beeyard.domain.watching import Measure
@@ -69,6 +70,7 @@ class UnmanagedProvider:
 
     name = "unmanaged"
     section = UnmanagedSection
+    packaged = None
 
     def __init__(self, launcher: LauncherClient, secrets: Secrets) -> None:
         self._launcher = launcher
@@ -99,7 +101,13 @@ class UnmanagedProvider:
         except Mismatch as mismatch:
             return mismatch.problems
         wrong = [replace(problem, path=f"run.{problem.path}") for problem in section.problems()]
+        if spec.package:
+            wrong.append(Problem("package", spec.package, "no package: it is found, not started"))
         return [*wrong, *section.unfit(spec)]
+
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str) -> dict[str, Any]:
+        text = "{worker} is found, not started: it can't run from {package}"
+        raise Refused("package_not_for", text, worker=spec.id, package=manifest.name, hint="drop its `package:`")
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:
         return {}

@@ -1,0 +1,195 @@
+"""Archives from a repository: described and vouched for there, fetched, unpacked into the host's package store."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from beeyard.domain.errors import BeeyardError, NotFound
+from beeyard.domain.packages import Description, Manifest, Platform, Receipt, runs_on
+from beeyard.domain.sources import RepositorySpec
+from beeyard.ports.fetcher import Fetcher
+from beeyard.ports.package_manager import Installed, Offered, Tell
+from beeyard.ports.package_store import Damage, Depth, PackageStore, Reclaimed
+from beeyard.ports.repository import Offer, Repository
+
+AT_ONCE = 8
+"""Descriptions asked for at the same time."""
+
+
+class _Opened(Struct):
+    spec: RepositorySpec
+    repository: Repository
+
+
+class BinaryManager:
+    """Implements ports.package_manager.PackageManager.
+
+    `store` opens the one below `root`, where nothing is made before the first install. `opened` makes the repository
+    that a spec describes; one is kept for each name, until its spec changes.
+    """
+
+    name = "binary"
+
+    def __init__(
+        self,
+        root: Path,
+        store: Callable[[Path], PackageStore],
+        fetcher: Fetcher,
+        platform: Platform,
+        opened: Callable[[RepositorySpec], Awaitable[Repository]],
+    ) -> None:
+        self._root = root
+        self._open_store = store
+        self._opened: PackageStore | None = None
+        self._fetcher = fetcher
+        self._platform = platform
+        self._open = opened
+        self._repositories: dict[str, _Opened] = {}
+        self._described: dict[tuple[str, str], Description] = {}
+        self._asking = asyncio.Semaphore(AT_ONCE)
+
+    @property
+    def _store(self) -> PackageStore:
+        """Raises Unavailable, Invalid."""
+        if self._opened is None:
+            self._opened = self._open_store(self._root)
+        return self._opened
+
+    async def wake(self) -> None:
+        def sweep() -> None:
+            self._store.recover()
+            self._fetcher.sweep()
+
+        if self._root.exists():
+            await asyncio.to_thread(sweep)
+
+    async def facts(self, repositories: Sequence[RepositorySpec]) -> list[Installed]:
+        if not self._root.exists():
+            return []
+        return [self._installed(receipt) for receipt in await asyncio.to_thread(self._store.receipts)]
+
+    async def offers(self, repository: RepositorySpec, package: str) -> list[Offered]:
+        source = await self._refreshed(repository)
+        return list(
+            await asyncio.gather(*(self._offered(source, repository, one) for one in await source.offers(package)))
+        )
+
+    async def catalog(self, repository: RepositorySpec) -> list[str]:
+        source = await self._refreshed(repository)
+        return await source.packages()
+
+    async def install(self, repository: RepositorySpec, offered: Offered, tell: Tell) -> Installed:
+        description = self._known(repository, offered.digest)
+        source = await self._repository(repository)
+        locked = self._store.locked(description.manifest.name)
+        async with self._payload(source, description, tell) as payload, locked:
+            receipt = await self._store.install(description, payload, repository.name, source.trust)
+        return self._installed(receipt)
+
+    async def use(self, installed: Installed, owner: str) -> None:
+        await self._store.use(await self._receipt(installed), owner)
+
+    async def disuse(self, installed: Installed, owner: str) -> None:
+        await self._store.disuse(await self._receipt(installed), owner)
+
+    async def hold(self, installed: Installed, why: str) -> Installed:
+        receipt = await self._receipt(installed)
+        async with self._store.locked(installed.manifest.name):
+            return self._installed(await self._store.hold(receipt, why))
+
+    async def verify(self, installed: Installed, depth: Depth) -> list[Damage]:
+        return await self._store.verify(await self._receipt(installed), depth)
+
+    async def repair(self, repository: RepositorySpec, installed: Installed, tell: Tell) -> list[Damage]:
+        receipt = await self._receipt(installed)
+        source = await self._repository(repository)
+        locked = self._store.locked(installed.manifest.name)
+        async with self._payload(source, receipt.description, tell) as payload, locked:
+            return await self._store.repair(receipt, payload)
+
+    async def remove(self, installed: Installed) -> None:
+        receipt = await self._receipt(installed)
+        async with self._store.locked(installed.manifest.name):
+            await self._store.remove(receipt)
+
+    async def collect(self, needed: frozenset[str], *, keep: int, dry_run: bool) -> Reclaimed:
+        return await self._store.collect(needed, keep=keep, dry_run=dry_run)
+
+    def _payload(self, source: Repository, description: Description, tell: Tell) -> "_Payload":
+        return _Payload(self._fetcher, source, description, tell)
+
+    async def _refreshed(self, spec: RepositorySpec) -> Repository:
+        """As it is now. One that failed is opened anew the next time: what it is to be shown may have been renewed."""
+        source = await self._repository(spec)
+        try:
+            await source.refresh()
+        except BeeyardError:
+            self._repositories.pop(spec.name, None)
+            raise
+        return source
+
+    async def _repository(self, spec: RepositorySpec) -> Repository:
+        known = self._repositories.get(spec.name)
+        if known is None or known.spec != spec:
+            known = self._repositories[spec.name] = _Opened(spec, await self._open(spec))
+        return known.repository
+
+    async def _offered(self, source: Repository, spec: RepositorySpec, offer: Offer) -> Offered:
+        fields = {"repository": spec.name, "trust": source.trust, "yanked": offer.yanked, "channels": offer.channels}
+        if not runs_on(offer.platform, self._platform):
+            return Offered(Manifest(offer.name, offer.version, offer.platform), **fields)  # type: ignore[arg-type]
+        async with self._asking:
+            description = await source.describe(offer)
+        self._described[spec.name, description.digest] = description
+        return Offered(
+            description.manifest,
+            digest=description.digest,
+            size=description.payload.size,
+            **fields,  # type: ignore[arg-type]
+        )
+
+    def _known(self, repository: RepositorySpec, digest: str) -> Description:
+        return self._described[repository.name, digest]
+
+    def _installed(self, receipt: Receipt) -> Installed:
+        description = receipt.description
+        return Installed(
+            manifest=description.manifest,
+            digest=description.digest,
+            path=self._store.path(receipt),
+            manager=self.name,
+            repository=receipt.repository,
+            trust=receipt.trust,
+            size=description.size,
+            installed_at=receipt.installed_at,
+            held=receipt.held,
+        )
+
+    async def _receipt(self, installed: Installed) -> Receipt:
+        for receipt in await asyncio.to_thread(self._store.receipts):
+            if receipt.description.digest == installed.digest:
+                return receipt
+        raise NotFound("package_not_installed", "{package} is not installed any more", package=str(installed))
+
+
+class _Payload:
+    """The payload's file, thrown away afterwards unless something failed: then it need not be fetched again."""
+
+    def __init__(self, fetcher: Fetcher, source: Repository, description: Description, tell: Tell) -> None:
+        self._fetcher = fetcher
+        self._source = source
+        self._description = description
+        self._tell = tell
+
+    async def __aenter__(self) -> str:
+        payload = self._description.payload
+        manifest = self._description.manifest
+        source = replace(self._source.source(self._description), name=f"{manifest.name} {manifest.version}")
+        return await self._fetcher.fetch(source, payload.size, payload.sha256, self._tell)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            await asyncio.to_thread(self._fetcher.drop, self._description.payload.sha256)
