@@ -2,81 +2,45 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from beeyard.adapters.clock import SystemClock
-from beeyard.adapters.host.launcher import LauncherClient, quit_launcher
-from beeyard.adapters.host.system import PRESSURE, LinuxHost
+from beeyard.adapters.fetcher import FolderFetcher
+from beeyard.adapters.host.launcher import LauncherClient
+from beeyard.adapters.host.system import PRESSURE, LinuxHost, platform
 from beeyard.adapters.journal import FileJournal
 from beeyard.adapters.logs import FileLogs
 from beeyard.adapters.notify import NotifySocket
+from beeyard.adapters.packages.binary import BinaryManager
+from beeyard.adapters.packages.directory import DirectoryManager, Read
 from beeyard.adapters.probes import NetworkProber
 from beeyard.adapters.providers import PROVIDERS
 from beeyard.adapters.secrets import LocalSecrets
 from beeyard.adapters.stores.sqlite import SqliteStore
-from beeyard.application import master as application
-from beeyard.application.master import Place
+from beeyard.application.master import Master, Place
 from beeyard.application.operations import OPERATIONS
-from beeyard.domain.errors import Refused, Unavailable
-from beeyard.launcher.locks import holder, lock
+from beeyard.domain.secrets import filled, references
+from beeyard.domain.sources import Credentials, RepositorySpec
 from beeyard.launcher.paths import Paths
+from beeyard.ports.package_manager import PackageManager
+from beeyard.ports.package_store import PackageStore
+from beeyard.ports.repository import Repository
+from beeyard.ports.resolver import Resolver
+from beeyard.ports.secrets import Secrets
 from beeyard.ports.store import Store
 
-
-class Master(application.Master):
-    """The master, for use inside a program of one's own."""
-
-    @classmethod
-    @asynccontextmanager
-    async def open(
-        cls, state_dir: str, *, keep_running: bool = False, shutdown_timeout: float = 30.0
-    ) -> AsyncIterator["Master"]:
-        """Supervise from within this program, with state in this folder. The launcher then starts no master.
-
-        Args:
-            keep_running: leave workers running at the end; whoever opens the folder next takes them over. Else they
-                are stopped, dependents first, and started again by the next to open.
-            shutdown_timeout: seconds until a worker that does not stop is killed.
-
-        Raises:
-            Refused: `master_running`, when another master serves this folder.
-            Unavailable: `state_unwritable`, when the folder can't be made or written.
-        """
-        paths = Paths(state_dir)
-        try:
-            paths.create()
-            held = lock(paths.master_lock)
-        except OSError as error:
-            text = "the state folder {path} can't be used: {reason}"
-            raise Unavailable("state_unwritable", text, path=paths.state, reason=error.strerror) from None
-        if held is None:
-            pid = holder(paths.master_lock)
-            raise Refused("master_running", "another master (pid {pid}) serves {state}", pid=pid, state=paths.state)
-        try:
-            built = await build(paths, keep_master=[])
-            try:
-                async with built.master.running():
-                    await built.master.release()
-                    try:
-                        yield built.master
-                    finally:
-                        if not keep_running:
-                            await built.master.shut_down(shutdown_timeout)
-            finally:
-                if not keep_running:
-                    await quit_launcher(paths)  # Which stays if a worker is stuck.
-        finally:
-            os.close(held)
+M = TypeVar("M", bound=Master)
 
 
-class Application(Struct):
+class Application(Struct, Generic[M]):
     """One master with its launcher."""
 
-    master: Master
+    master: M
     launcher: LauncherClient
     paths: Paths
 
@@ -93,21 +57,53 @@ def _pressure() -> Path | None:
     return Path(folder) if folder else None
 
 
-async def build(paths: Paths, *, keep_master: Sequence[str], store: Store | None = None) -> Application:
-    """Wire a master.
+def _managers(root: Path, secrets: Secrets, read: Read) -> dict[str, PackageManager]:
+    """The package managers, all of them keeping what they have below one folder."""
+
+    async def opened(spec: RepositorySpec) -> Repository:
+        from beeyard.adapters.repositories import repository  # TUF takes 170 ms to load.
+
+        written = msgspec.structs.asdict(spec.credentials)
+        known = {name: await secrets.fetch(name) for text in written.values() for name in references(text)}
+        credentials = Credentials(**{field: filled(text, known) for field, text in written.items()})
+        return repository(msgspec.structs.replace(spec, credentials=credentials), root / "trust" / spec.name)
+
+    def store(root: Path) -> PackageStore:
+        # A master without packages has no store.
+        from beeyard.adapters.archives.unpack import unpack
+        from beeyard.adapters.package_store import FolderStore
+
+        return FolderStore(root, unpack)
+
+    binary = BinaryManager(root, store, FolderFetcher(root / "dl"), platform(), opened)
+    return {manager.name: manager for manager in (binary, DirectoryManager(read, platform()))}
+
+
+def _resolver() -> Resolver:
+    from beeyard.adapters.resolvers.pubgrub import PubgrubResolver  # Only who installs needs it.
+
+    return PubgrubResolver()
+
+
+async def build(
+    paths: Paths, *, keep_master: Sequence[str], read: Read, kind: type[M], store: Store | None = None
+) -> Application[M]:
+    """Wire a master of this kind.
 
     Args:
         keep_master: what the launcher starts when the master dies; empty when the master is part of another program.
+        read: what reads the package file of a folder.
         store: instead of the database in the state folder.
     """
     launcher, secrets = LauncherClient(paths, keep_master), LocalSecrets()
+    host = LinuxHost(paths, pressure=_pressure())
     providers = {name: provider(launcher, secrets) for name, provider in PROVIDERS.items()}
-    master = Master(
+    master = kind(
         store=store or await SqliteStore.open(Path(paths.database)),
         providers=providers,
         prober=NetworkProber(),
         clock=SystemClock(),
-        host=LinuxHost(paths, pressure=_pressure()),
+        host=host,
         logs=FileLogs(paths),
         notices=NotifySocket.open(paths),
         journal=await FileJournal.open(Path(paths.journal)),
@@ -116,5 +112,7 @@ async def build(paths: Paths, *, keep_master: Sequence[str], store: Store | None
         ),
         operations=OPERATIONS,
         secrets=secrets,
+        managers=_managers(Path(paths.packages), secrets, read),
+        resolver=_resolver,
     )
     return Application(master, launcher, paths)

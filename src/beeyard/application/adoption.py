@@ -6,7 +6,7 @@ by the attempt's number; what runs and is in no record is left alone and reporte
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -32,10 +32,9 @@ class Adoption:
         self._host = host
         self._owned: dict[str, Owned] = {}
 
-    async def wake(self) -> None:
-        """Load the records, find what runs, resume. Events may be listened to only after this."""
+    async def wake(self, saved: Sequence[tuple[Worker, int]]) -> None:
+        """Find what runs of what was saved, resume. Events may be listened to only after this."""
         records, supervisors = self._engine.records, self._engine.supervisors
-        saved = await records.load()
         for provider in self._providers.values():
             self._owned |= {owned.worker: owned for owned in await provider.list_owned() if owned.alive}
         boot = self._host.boot_id()
@@ -69,8 +68,8 @@ class Adoption:
             handle=owned.handle,
             since=now.mono,
             since_wall=now.wall,
-            started="startup" not in worker.spec.probes,
-            ready_since=None if worker.spec.probes else now.mono,
+            started="startup" not in worker.outfit.probes,
+            ready_since=None if worker.outfit.probes else now.mono,
         )
         log.warning("%s: attempt %d runs and was not in the record: taken over", worker.id, owned.attempt)
         return replace(worker, phase=running, attempt=owned.attempt, ports=owned.handle.ports or worker.ports)
@@ -101,7 +100,7 @@ class Adoption:
         """Look for an attempt that a record says is alive."""
         worker, phase = supervisor.worker, supervisor.worker.phase
         assert isinstance(phase, Running | Stopping)
-        sight = await self._providers[worker.spec.provider].attach(worker.spec, phase.attempt, phase.handle)
+        sight = await self._providers[worker.spec.provider].attach(worker.outfit, phase.attempt, phase.handle)
         match sight.state:
             case "ended":
                 self._engine.post(worker.id, Exited(phase.attempt, sight.exit or Exit()))

@@ -12,12 +12,14 @@ from beeyard.application.operation import Caller, Operation
 from beeyard.domain.errors import Unavailable
 from beeyard.domain.failures import Failures
 from beeyard.ports.clock import Clock
-from beeyard.ports.journal import START, Head, Journal, Record, Verdict
+from beeyard.ports.journal import START, Entry, Head, Journal, Record, Verdict
 
 ANCHOR = "journal"
 """The fact that says how far the journal had come."""
 ITSELF = "beeyard"
 """Who did what nobody asked for."""
+PAGE = 1000
+"""Entries that are read at once."""
 STALLED = 2.0
 """Seconds that a write may take."""
 
@@ -65,6 +67,23 @@ class Audit:
         at = self._clock.now().wall
         await self._write(Record(at=at, what=what, who=ITSELF, reason=reason, asked=about, outcome="ok"), durable=True)
 
+    async def about(self, prefix: str, name: str, limit: int) -> list[Entry]:
+        """The newest entries of operations that begin like this, newest first; with a name those that name it, and how
+        these ended."""
+        found: list[Entry] = []
+        ends: dict[int, Entry] = {}  # An end names its beginning only, which is read later.
+        before: int | None = None
+        while len(found) < limit and (page := await self._journal.read(before=before, limit=PAGE)):
+            before = page[-1].seq
+            for entry in page:
+                if not entry.record.what.startswith(prefix):
+                    continue
+                if entry.record.ref:
+                    ends[entry.record.ref] = entry
+                elif _names(entry.record, name):
+                    found += [*([ends[entry.seq]] if entry.seq in ends else []), entry]
+        return sorted(found, key=lambda entry: -entry.seq)[:limit]
+
     async def verify(self, known: Head = START) -> Verdict:
         """Check every entry, and that those are there still which are known to have been written."""
         verdict = await self._journal.verify(self._anchor)
@@ -91,3 +110,9 @@ class Audit:
             outcome=outcome,
             ref=ref,
         )
+
+
+def _names(record: Record, name: str) -> bool:
+    """Whether a package is one of those that were asked for, whatever version."""
+    asked = [*record.asked.get("packages", []), record.asked.get("package", "")]
+    return not name or any(str(text).partition(":")[0].partition(" ")[0] == name for text in asked)

@@ -6,6 +6,7 @@ from beeyard.application.outlook import Missing, wish
 from beeyard.application.supervisor import Supervisor
 from beeyard.domain.messages import Blocked, Outdated, Prepared
 from beeyard.domain.spec import Condition, WorkerSpec
+from beeyard.domain.supply import Supply
 from beeyard.domain.worker import (
     Down,
     Preparing,
@@ -18,10 +19,12 @@ from beeyard.domain.worker import (
 
 
 class Dependencies:
-    """The `depends_on` of all workers of one master, read backwards as well."""
+    """The `depends_on` of all workers of one master, read backwards as well. `supply` tells which package a worker runs
+    from, or what keeps that from being there."""
 
     def __init__(self, supervisors: Mapping[str, Supervisor]) -> None:
         self._supervisors = supervisors
+        self.supply: Callable[[Worker], Supply | str | None] = lambda worker: None
         self._dependents: dict[str, list[str]] = {}
         self._followers: dict[str, list[str]] = {}
 
@@ -46,8 +49,10 @@ class Dependencies:
         """What those that it needs ask of this worker now."""
         match worker.phase:
             case Preparing():
-                reason = self.unmet(worker.spec)
-                return Blocked(reason) if reason else Prepared(self.attempts(worker.spec))
+                supply = self.supply(worker)  # Brought while it waits for others.
+                if reason := self.unmet(worker.spec) or (supply if isinstance(supply, str) else ""):
+                    return Blocked(reason)
+                return Prepared(self.attempts(worker.spec), None if isinstance(supply, str) else supply)
             case Running() if changed := self._changed(worker):
                 return Outdated(f"{' and '.join(changed)} {'were' if len(changed) > 1 else 'was'} restarted")
             case _:
@@ -130,7 +135,7 @@ def _met(worker: Worker, condition: Condition) -> bool:
             return isinstance(phase, Running) and phase.ready_since is not None
         case "healthy":
             ready = isinstance(phase, Running) and phase.ready_since is not None
-            told = "readiness" in worker.spec.probes or "startup" in worker.spec.probes
+            told = "readiness" in worker.outfit.probes or "startup" in worker.outfit.probes
             return ready and (worker.health.status == "healthy" or not told)
         case "completed":
             done = isinstance(phase, Down) and worker.death is not None and worker.death.exit.success

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,10 +12,11 @@ from msgspec.structs import replace
 from beeyard.application.heard import Heard
 from beeyard.application.limiting import Limiting
 from beeyard.application.notified import Notified
+from beeyard.application.packages.supplies import Supplies
 from beeyard.application.probing import Probing
 from beeyard.application.sampling import last_minute
 from beeyard.application.supervisor import Supervisor
-from beeyard.domain.errors import BeeyardError, Unavailable
+from beeyard.domain.errors import BeeyardError, NotFound, Unavailable
 from beeyard.domain.limits import held
 from beeyard.domain.messages import (
     Bury,
@@ -77,6 +79,7 @@ class Effects:
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         roll: Callable[[], float],
         limiting: Limiting,
+        supplies: Supplies,
     ) -> None:
         self._providers = providers
         self._prober = prober
@@ -89,6 +92,7 @@ class Effects:
         self._spawn = spawn
         self._roll = roll
         self._limiting = limiting
+        self._supplies = supplies
         self._execs = asyncio.Semaphore(EXEC_PROBES)
         self._graves: deque[tuple[str, Death, Provider]] = deque()
 
@@ -120,7 +124,7 @@ class Effects:
             case Watch(attempt=attempt, handle=handle):
                 self._unwatch(supervisor)
                 self._limiting.begin(supervisor, attempt)
-                if worker.spec.probes:
+                if worker.outfit.probes:
                     self._listen(supervisor, attempt, handle)
                     supervisor.probing = self._probing(supervisor, attempt, handle, provider, resumed=resumed)
                     supervisor.probing.start()
@@ -148,10 +152,10 @@ class Effects:
         """Hear what the attempt says of itself, if it is to; harmless twice."""
         worker, pid = supervisor.worker, handle.state.get("pid")
         known = supervisor.notified is not None and supervisor.notified.attempt == attempt
-        if known or pid is None or not notifies(worker.spec):
+        if known or pid is None or not notifies(worker.outfit):
             return
         self._turn_away(supervisor)
-        phase, startup = worker.phase, worker.spec.probes.get("startup")
+        phase, startup = worker.phase, worker.outfit.probes.get("startup")
         by_word = startup is not None and startup.means == "notify"
         ready = isinstance(phase, Running) and (phase.ready_since is not None or (by_word and phase.started))
         notified = Notified(attempt, self._clock, lambda event: self._post(worker.id, event), ready=ready)
@@ -169,7 +173,7 @@ class Effects:
         worker, phase = supervisor.worker, supervisor.worker.phase
         began = phase.since_wall if isinstance(phase, Running) else self._clock.now().wall
         return Probing(
-            worker.spec,
+            worker.outfit,
             attempt,
             handle,
             provider,
@@ -191,20 +195,25 @@ class Effects:
         """Until there is an answer: while the provider can't be reached nothing was started, so it is asked again."""
         ports: dict[str, int] = {}
         output: str | None = None
-        in_force = replace(worker.spec, limits=worker.limits)
+        in_force = replace(worker.outfit, limits=worker.limits)
         while True:
             try:
                 ports = ports or self._ports(worker)
                 # Once: it may run since the first try, or since an earlier master's, and have written something.
                 if output is None:
                     output = "" if resumed else await self._end_of_output(worker, provider)
+                with suppress(*([NotFound] if resumed else [])):  # Then it may run already, and nobody needs it.
+                    await self._supplies.take(worker)
                 handle = replace(await provider.launch(in_force, attempt, ports), output=output)
             except Unavailable as error:
                 log.warning("%s: launch of attempt %d waits: %s", worker.id, attempt, error)
                 await self._sleep(0.2)
                 continue
             except BeeyardError as error:
-                self._post(worker.id, LaunchFailed(attempt, str(error), refusal(error)))
+                refused = refusal(error)
+                if refused.category == "executable_not_found":
+                    self._supplies.doubt(worker)
+                self._post(worker.id, LaunchFailed(attempt, str(error), refused))
                 return
             except Exception as error:
                 log.exception("%s: launch failed in an unforeseen way", worker.id)
@@ -229,7 +238,7 @@ class Effects:
 
     async def _end_of_output(self, worker: Worker, provider: Provider) -> str:
         """Where in its log the next attempt begins, for those whose probes have to know."""
-        if not any(probe.means == "log" for probe in worker.spec.probes.values()):
+        if not any(probe.means == "log" for probe in worker.outfit.probes.values()):
             return ""
         await provider.drain(worker.id)
         return await self._logs.end(worker.id)

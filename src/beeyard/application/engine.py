@@ -217,11 +217,11 @@ class Engine:
             supervisor = self.supervisors.get(name)
             if supervisor is None:
                 continue
-            before = supervisor.worker
-            event = given or self.dependencies.demand(before)
-            if event is None:
-                continue
+            before, event = supervisor.worker, given
             try:
+                event = event or self.dependencies.demand(before)
+                if event is None:
+                    continue
                 after, effects = lifecycle.step(before, event, now, self._outside(event))
             except Exception:
                 log.exception("%s: %r could not be taken in %r", name, event, before.phase)

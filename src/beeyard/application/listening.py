@@ -7,7 +7,7 @@ import asyncio
 
 import msgspec
 
-from beeyard.domain.spec import ListenSpec
+from beeyard.domain.master import ListenSpec
 
 LISTEN = "listen"
 """The fact that keeps the wish."""

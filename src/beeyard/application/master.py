@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from beeyard.application import views
 from beeyard.application.adoption import Adoption
@@ -23,6 +24,10 @@ from beeyard.application.listening import LISTEN, Listening
 from beeyard.application.obstacles import Obstacles, find
 from beeyard.application.operation import Operation
 from beeyard.application.outlook import Outlook, outlook
+from beeyard.application.packages.health import Rounds
+from beeyard.application.packages.installer import PACKAGES, Installer
+from beeyard.application.packages.seed import PROGRAM, PackageCalls
+from beeyard.application.packages.supplies import Supplies
 from beeyard.application.records import Records
 from beeyard.application.sampling import Sampling, history
 from beeyard.application.secrets import Definitions
@@ -32,18 +37,22 @@ from beeyard.application.views import WorkerDetail
 from beeyard.domain import order
 from beeyard.domain.errors import BeeyardError, Refused
 from beeyard.domain.health import Health
+from beeyard.domain.master import MasterSpec, require_address
 from beeyard.domain.messages import Asked, Respecified
 from beeyard.domain.plan import Plan, Stage
 from beeyard.domain.planning import diff
-from beeyard.domain.spec import MasterSpec, WorkerSpec, once, require_address
+from beeyard.domain.sources import PackagesSpec
+from beeyard.domain.spec import WorkerSpec, once
 from beeyard.domain.worker import Down, Preparing, Running, Starting, Stopping, new
 from beeyard.ports.clock import Clock
 from beeyard.ports.host import Host
 from beeyard.ports.journal import Journal
 from beeyard.ports.logs import Logs
 from beeyard.ports.notify import Notices
+from beeyard.ports.package_manager import PackageManager
 from beeyard.ports.prober import Prober
 from beeyard.ports.provider import Act, Owned, Provider
+from beeyard.ports.resolver import Resolver
 from beeyard.ports.secrets import Secrets
 from beeyard.ports.store import Store
 
@@ -70,7 +79,7 @@ class Place(Struct, frozen=True):
     url: Callable[[], str | None] = lambda: None
 
 
-class Master:
+class Master(PackageCalls):
     """Supervises the workers of one host, while `running()` is entered."""
 
     def __init__(
@@ -86,6 +95,8 @@ class Master:
         place: Place,
         operations: Mapping[str, Operation],
         secrets: Secrets,
+        managers: Mapping[str, PackageManager],
+        resolver: Callable[[], Resolver],
         roll: Callable[[], float] = random.random,
     ) -> None:
         self.place = place
@@ -108,6 +119,19 @@ class Master:
         self.listening = Listening()
         self._operations = operations
         self._engine = Engine(clock, self.records, roll, host, self.feed)
+        self.packages = Installer(managers, resolver, host, clock, self.feed)
+        self.supplies = Supplies(
+            self.packages,
+            lambda: (supervisor.worker for supervisor in self.supervisors.values()),
+            providers,
+            self.audit,
+            clock,
+            self._engine.look,
+            self._engine.spawn,
+        )
+        self.packages.changed = self.supplies.retry
+        self._rounds = Rounds(self.packages, self.audit, clock, self.feed)
+        self._engine.dependencies.supply = self.supplies.of
         self._engine.effects = Effects(
             providers,
             prober,
@@ -120,6 +144,7 @@ class Master:
             self._engine.spawn,
             roll,
             Limiting(providers, clock, self.feed, self._engine.post, self._engine.spawn),
+            self.supplies,
         )
         self._obstacles = Obstacles(self.supervisors, providers, self._engine.dependencies, self.secrets)
         self._adoption = Adoption(self._engine, providers, clock, host)
@@ -145,13 +170,15 @@ class Master:
                 turns: asyncio.Task[None] | None = None
                 try:
                     await self.secrets.wake()
-                    await self._adoption.wake()
+                    saved = await self.records.load()
+                    await self.packages.wake(self.records.facts.get(PACKAGES))
+                    await self._adoption.wake(saved)
                     await self.tokens.wake()
                     self.audit.wake(self.records.facts.get(ANCHOR, ""))
                     await self.jobs.wake()
                     self.listening.wake(self.records.facts.get(LISTEN))
                     background += [tasks.create_task(self._adoption.listen(provider)) for provider in providers]
-                    background.append(tasks.create_task(self.sampling.run()))
+                    background += [tasks.create_task(task.run()) for task in (self.sampling, self._rounds)]
                     turns = tasks.create_task(self._engine.turns())
                     self.exiting.wake()
                     yield self
@@ -307,12 +334,17 @@ class Master:
         self.secrets.require(origin, new)
         known = self.secrets.known(origin, new)
         self._obstacles.require_possible([wished[name] for name in (*plan.add, *changed)], plan.remove, known)
+        if master is not None:
+            self.packages.require_managers(master.packages)
+            self._obstacles.require_secrets(master.packages, known)
         self._obstacles.require_unused(self.secrets.known() - known, {*changed, *plan.remove})
         if master is not None:
             self.listening.want(master.listen)
             self.records.fact(LISTEN, self.listening.saved())
         # Those that the file drops go last: until then workers may need them that are about to change.
         await self.secrets.define(origin, old | new)
+        if master is not None:
+            self.use_packages(master.packages, origin)
         touched: set[str] = set()
         for stage in plan.order:
             await self._pass(stage, wished, touched, by)
@@ -320,6 +352,13 @@ class Master:
         await self.secrets.define(origin, new)
         await self.release(by)
         return plan
+
+    def use_packages(self, spec: PackagesSpec, origin: str = PROGRAM) -> None:
+        """Where packages come from, from now on; what could not be had before is tried again."""
+        if self.packages.concerns(spec, origin) and spec != self.packages.spec:
+            self.packages.want(spec, origin)
+            self.records.fact(PACKAGES, self.packages.saved())
+        self.supplies.retry()
 
     async def _pass(self, stage: Stage, wished: Mapping[str, WorkerSpec], touched: Set[str], by: str) -> None:
         """Do what one stage of a plan says; `touched` are the workers of those before it."""
@@ -359,7 +398,10 @@ class Master:
     def plan(self, specs: Sequence[WorkerSpec], origin: str, master: MasterSpec | None = None) -> Plan:
         """What `apply` would do. Raises Invalid when two specs are of one worker, or need each other in a circle."""
         once(specs)
-        now = MasterSpec(self.listening.wish, self.secrets.of(origin))
+        packages = self.packages.spec
+        if master is not None and not self.packages.concerns(master.packages, origin):
+            packages = master.packages
+        now = MasterSpec(self.listening.wish, self.secrets.of(origin), packages)
         seen = (supervisor.worker for supervisor in self.supervisors.values())
         return diff(specs, seen, origin, None if master is None else (now, master))
 
@@ -371,6 +413,7 @@ class Master:
         await self._engine.remove(names, lambda: self._obstacles.require_removable(names))
         for spec in specs:
             try:
+                await self.supplies.let_go(spec.id)
                 await self.providers[spec.provider].release(spec.id)
             except BeeyardError as error:
                 log.warning("%s is removed, but not all of it is released: %s", spec.id, error)
@@ -387,29 +430,36 @@ class Master:
 
     @property
     def version(self) -> int:
-        """Grows with every change of any worker, and when the wall clock is set, by which it is told since when."""
+        """Grows with every change of any worker, while a package comes, and when the wall clock is set, by which it is
+        told since when."""
         now = self.clock.now()
         if abs(now.wall - now.mono - self._offset) > CLOCK_SET / 2:  # Half: a view may be as old as the other half.
             self._offset = now.wall - now.mono
             self._engine.version += 1
-        return self._engine.version
+        return self._engine.version + self.packages.told
+
+    def view(self, supervisor: Supervisor) -> views.WorkerView:
+        """A worker as `ps` shows it, and how far its package is that it waits for."""
+        view, coming = supervisor.view(self.clock.now()), self.supplies.progress(supervisor.worker)
+        return view if coming is None else replace(view, note=coming.coming, progress=coming.progress)
 
     def detail(self, supervisor: Supervisor) -> WorkerDetail:
         """All there is to tell of one worker."""
         worker, now = supervisor.worker, self.clock.now()
         samples, _ = history(supervisor, now)
         return WorkerDetail(
-            worker=supervisor.view(now),
+            worker=self.view(supervisor),
             spec=worker.spec,
             health=worker.health,
             failures=len(worker.failures),
             last_attempt_at=views.last_attempt_at(worker, now),
             usage=samples[-1] if samples and supervisor.attempt() is not None else None,
-            runs=self.providers[worker.spec.provider].describe(worker.spec),
+            runs=self.providers[worker.spec.provider].describe(worker.outfit),
             waits_for=self.outlook(supervisor).waits_for,
             needed_by=sorted(self._engine.dependencies.on(worker.id)),
             probes={} if supervisor.probing is None else supervisor.probing.views(),
             limits=views.limits(worker, {} if supervisor.watched is None else supervisor.watched.values),
+            supply=views.supply(worker),
             refused={name: text for name in self._operations if (text := self._obstacle(name, worker.id))},
         )
 
@@ -446,9 +496,8 @@ class Master:
 
     def get_worker_state_with_diagnostics(self, name: str) -> views.WorkerView:
         """One worker as `ps` shows it. Raises NotFound."""
-        return self.find(name)[0].view(self.clock.now())
+        return self.view(self.find(name)[0])
 
     def get_all_worker_states_with_diagnostics(self) -> list[views.WorkerView]:
         """All workers, in the order in which they were added."""
-        now = self.clock.now()
-        return [supervisor.view(now) for supervisor in self.supervisors.values()]
+        return [self.view(supervisor) for supervisor in self.supervisors.values()]

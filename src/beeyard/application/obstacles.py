@@ -3,13 +3,15 @@
 import difflib
 from collections.abc import Mapping, Sequence, Set
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from beeyard.application.dependencies import Dependencies
 from beeyard.application.secrets import Definitions, unknown
 from beeyard.application.supervisor import Supervisor
 from beeyard.domain import order
 from beeyard.domain.errors import Invalid, NotFound, Refused
+from beeyard.domain.secrets import references
+from beeyard.domain.sources import PackagesSpec
 from beeyard.domain.spec import WorkerSpec, check
 from beeyard.domain.values import instance_of
 from beeyard.ports.provider import Act, Provider
@@ -70,6 +72,17 @@ class Obstacles:
         if problems:
             raise Invalid("spec_invalid", "{text}", text="\n".join(map(str, problems)), problems=problems)
         order.levels({name: list(spec.depends_on) for name, spec in known.items()})
+
+    def require_secrets(self, packages: PackagesSpec, names: Set[str]) -> None:
+        """Raises Invalid when a repository is to be shown a secret that nobody knows."""
+        found = {
+            name: f"package_manager.repositories.{repository.name}.{field}"
+            for repository in packages.repositories
+            for field, text in asdict(repository.credentials).items()
+            for name in references(text)
+        }
+        if problems := unknown(found, names):
+            raise Invalid("secrets_invalid", "{text}", text="\n".join(map(str, problems)), problems=problems)
 
     def require_allowed(self, asked: Sequence[Supervisor], act: Act) -> None:
         """Raises Refused for what is not to be done to a worker that lives."""

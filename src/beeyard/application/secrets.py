@@ -11,8 +11,8 @@ from os.path import isabs
 import msgspec
 
 from beeyard.domain.errors import Invalid, Problem, Refused
+from beeyard.domain.master import SecretSource
 from beeyard.domain.secrets import secret_name
-from beeyard.domain.spec import SecretSource
 from beeyard.ports.secrets import Secrets
 from beeyard.ports.store import Commit, Document, Store
 

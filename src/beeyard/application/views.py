@@ -9,6 +9,7 @@ from beeyard.domain.curve import Sample
 from beeyard.domain.health import Health
 from beeyard.domain.limits import LimitName, Policy, Severity, kept_as
 from beeyard.domain.messages import Now
+from beeyard.domain.packages import Trust
 from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.worker import Down, Failed, Preparing, Running, Starting, Stopping, Waiting, Worker, describe, state
 
@@ -17,7 +18,7 @@ class WorkerView(Struct, frozen=True):
     """One worker at one moment, which does not change until the worker does. None where there is nothing to tell.
 
     `since` and `retry_at` are wall-clock seconds: since when its process lives, when it is started again. `note` says
-    why it is in its state; `endpoints` maps names to addresses.
+    why it is in its state; `endpoints` maps names to addresses. `progress`, from 0 to 1, while its package comes.
     """
 
     id: str
@@ -36,6 +37,7 @@ class WorkerView(Struct, frozen=True):
     exit: str | None
     retry_at: float | None
     origin: str
+    progress: float | None = None
 
 
 class ProbeView(Struct, frozen=True):
@@ -80,6 +82,15 @@ class Alert(Struct, frozen=True):
     text: str
 
 
+class SupplyView(Struct, frozen=True):
+    """The installed package that a worker runs from, and how far it is known who made it."""
+
+    package: str
+    digest: str
+    path: str
+    trust: Trust
+
+
 class WorkerDetail(Struct, frozen=True):
     """One worker with its spec as it was understood.
 
@@ -101,6 +112,7 @@ class WorkerDetail(Struct, frozen=True):
     refused: dict[str, str]
     probes: dict[str, ProbeView] = {}
     limits: dict[LimitName, LimitView] = {}
+    supply: SupplyView | None = None
 
 
 class WorkerEvent(Struct, frozen=True):
@@ -157,7 +169,7 @@ def view(worker: Worker, now: Now) -> WorkerView:
         attempt=worker.attempt,
         restarts=worker.restarts,
         provider=spec.provider,
-        package=None,
+        package=_package(worker),
         endpoints=_endpoints(worker) if alive else {},
         wanted="up" if worker.wanted.up else "down",
         since=_wall(phase.since, now) if isinstance(phase, Running | Stopping) else None,
@@ -175,6 +187,14 @@ def last_attempt_at(worker: Worker, now: Now) -> float | None:
             return _wall(since, now)
         case _:
             return None if worker.death is None else round(worker.death.at - worker.death.uptime, 3)
+
+
+def supply(worker: Worker) -> SupplyView | None:
+    """None of a worker that runs from no package, or did not get one yet."""
+    found = worker.supply
+    if found is None or not worker.spec.package:
+        return None
+    return SupplyView(f"{found.name} {found.version}", found.digest, found.path, found.trust)
 
 
 def limits(worker: Worker, now: Mapping[LimitName, float | None]) -> dict[LimitName, LimitView]:
@@ -202,6 +222,14 @@ def _note(worker: Worker) -> str:
             return worker.health.reason or "; ".join(worker.over.values()) or text
         case Starting():
             return worker.health.reason
+
+
+def _package(worker: Worker) -> str | None:
+    """`caddy 2.11.4` as long as it is known which one; else what was asked for."""
+    if not worker.spec.package:
+        return None
+    supply = worker.supply
+    return worker.spec.package if supply is None else f"{supply.name} {supply.version}"
 
 
 def _retry_at(worker: Worker, now: Now) -> float | None:

@@ -2,6 +2,7 @@
 
 STATE/beeyard.db            the store
 STATE/journal/              what was done here, by whom and why
+STATE/packages/             what workers run from
 STATE/logs/WORKER/          stdout.log, stderr.log, rotated ones, and their time indexes
 STATE/run/                  locks, process ids, sockets
 STATE/run/fifo/             one pipe per worker and stream
@@ -28,6 +29,7 @@ class Paths:
         self.pids = os.path.join(self.run, "pid")
         self.database = os.path.join(self.state, "beeyard.db")
         self.journal = os.path.join(self.state, "journal")
+        self.packages = os.path.join(self.state, "packages")
         self.daemon_log = os.path.join(self.state, "daemon.log")
         self.master_lock = os.path.join(self.run, "master.lock")
         self.launcher_lock = os.path.join(self.run, "launcher.lock")

@@ -13,9 +13,10 @@ from beeyard.application.master import Master
 from beeyard.application.operations import OPERATIONS
 from beeyard.domain.errors import Invalid, NotFound, Problem, Refused, Unavailable
 from beeyard.domain.health import Health
+from beeyard.domain.master import ListenSpec, MasterSpec, SecretSource
 from beeyard.domain.messages import Exit
 from beeyard.domain.plan import Difference, Plan
-from beeyard.domain.spec import Condition, ListenSpec, MasterSpec, ProbeSpec, SecretSource, StopStep, WorkerSpec
+from beeyard.domain.spec import Condition, ProbeSpec, StopStep, WorkerSpec
 from beeyard.domain.values import Duration
 from beeyard.domain.worker import Down, Preparing, Running, Stopping, Waiting, state
 from beeyard.ports.prober import Result

@@ -93,6 +93,17 @@ def test_the_table_says_who_may_ask_what() -> None:
         "audit_log": "admin",
         "audit_verify": "admin",
         "audit_export": "admin streams",
+        "package_list": "viewer",
+        "package_show": "viewer",
+        "package_search": "viewer",
+        "package_install": "operator install changes",
+        "package_uninstall": "operator install changes",
+        "package_lock": "operator install",
+        "package_verify": "operator changes",
+        "package_repair": "operator install changes",
+        "package_gc": "operator install changes",
+        "package_history": "operator",
+        "package_why": "viewer",
     }
 
 

@@ -8,7 +8,8 @@ from beeyard.application.operations import OPERATIONS
 from beeyard.application.operations.show import Show
 from beeyard.domain.access import Grant
 from beeyard.domain.errors import Invalid, Refused, Unavailable
-from beeyard.domain.spec import MasterSpec, ProbeSpec, SecretSource, WorkerSpec
+from beeyard.domain.master import MasterSpec, SecretSource
+from beeyard.domain.spec import ProbeSpec, WorkerSpec
 from tests.fakes.world import World, spec
 
 FILE, ENV = SecretSource(file="/db"), SecretSource(env="DB")

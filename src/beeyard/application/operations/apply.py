@@ -6,8 +6,9 @@ from msgspec import Struct
 
 from beeyard.application.operation import Call, Operation, Request, Specs
 from beeyard.application.views import WorkerView
+from beeyard.domain.master import MasterSpec
 from beeyard.domain.plan import Plan
-from beeyard.domain.spec import MasterSpec, Origin
+from beeyard.domain.spec import Origin
 
 if TYPE_CHECKING:
     from beeyard.application.master import Master

@@ -2,13 +2,35 @@
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from beeyard.application.operation import Call, Operation, Request
+from beeyard.application.packages.counts import Counts
 from beeyard.domain.pressure import Strain, strain
 
 if TYPE_CHECKING:
     from beeyard.application.master import Master
+    from beeyard.application.packages.installer import Installer
+
+
+class RepositoryView(Struct):
+    """One repository: where it is, and whether what comes from there is signed (`tuf`) or `unsigned`."""
+
+    name: str
+    manager: str
+    place: str
+    trust: str
+
+
+class PackagesView(Struct):
+    """How many packages are installed, which of them the last look found damaged, where packages come from, and what
+    was done about them since this master woke."""
+
+    installed: int = 0
+    damaged: list[str] = []
+    repositories: list[RepositoryView] = []
+    counts: Counts = msgspec.field(default_factory=Counts)
 
 
 class InfoView(Struct):
@@ -32,6 +54,7 @@ class InfoView(Struct):
     orphans: list[str]
     network: str = ""
     pressure: str = ""
+    packages: PackagesView = msgspec.field(default_factory=PackagesView)
 
 
 class Info(Request[InfoView]):
@@ -65,6 +88,18 @@ async def info(master: "Master", request: Info, call: Call) -> InfoView:
         orphans=[f"{owned.worker} (pid {owned.handle.state.get('pid')})" for owned in master.orphans()],
         network=master.listening.state,
         pressure=_pressure(strain(master.host.pressure())),
+        packages=_packages(master.packages),
+    )
+
+
+def _packages(installer: "Installer") -> PackagesView:
+    return PackagesView(
+        installed=len(installer.installed),
+        damaged=[str(one) for one in installer.installed if one.digest in installer.damaged],
+        repositories=[
+            RepositoryView(one.name, one.manager, one.url or one.path, one.trust) for one in installer.spec.repositories
+        ],
+        counts=installer.counts,
     )
 
 

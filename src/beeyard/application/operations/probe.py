@@ -45,12 +45,12 @@ async def probe(master: "Master", request: Probe, call: Call) -> list[ProbeAnswe
 
     found = master.find(request.worker)
     for supervisor in found:
-        if supervisor.probing is None and supervisor.worker.spec.probes:
+        if supervisor.probing is None and supervisor.worker.outfit.probes:
             raise _not_probed(supervisor)
     asked = [
         (supervisor, role)
         for supervisor in found
-        for role in supervisor.worker.spec.probes
+        for role in supervisor.worker.outfit.probes
         if supervisor.probing is not None and request.role in (None, role)
     ]
     if not asked:

@@ -23,12 +23,11 @@ class Ps(Request[list[WorkerView]]):
 
 async def ps(master: "Master", request: Ps, call: Call) -> list[WorkerView]:
     """Show every worker: state, health, process, restarts."""
-    now = master.clock.now()
     if request.workers:
         found = list({s.worker.id: s for name in request.workers for s in master.find(name)}.values())
     else:
         found = [s for s in master.supervisors.values() if call.caller.grant.sees(s.worker.id)]
-    return [supervisor.view(now) for supervisor in page(found, lambda s: s.worker.id, request.limit, request.after)]
+    return [master.view(supervisor) for supervisor in page(found, lambda s: s.worker.id, request.limit, request.after)]
 
 
 OPERATION = Operation("ps", Ps, ps, route="GET /v1/workers", version=lambda master: master.version)

@@ -37,5 +37,4 @@ async def settled(master: "Master", names: Sequence[str], timeout: float, call: 
         return not left
 
     await master.until(reached, timeout)
-    now = master.clock.now()
-    return [supervisor.view(now) for supervisor in found.values()]
+    return [master.view(supervisor) for supervisor in found.values()]

@@ -55,7 +55,7 @@ async def _explained(master: "Master", supervisor: "Supervisor", request: Why) -
     now = master.clock.now()
     usage, ends = history(supervisor, now)
     return WhyView(
-        worker=supervisor.view(now),
+        worker=master.view(supervisor),
         deaths=deaths,
         story=story,
         waits_for=outlook.waits_for,
