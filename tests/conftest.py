@@ -48,11 +48,12 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "needs_docker": cache(lambda: answers("docker", "info")),
     "needs_ssh": cache(lambda: programs("sshd", "ssh-keygen")),
     "needs_postgres": cache(lambda: programs("initdb", "postgres")),
+    "needs_strace": cache(lambda: answers("strace", "-o", os.devnull, "true")),
     "needs_browser": cache(lambda: any_of("chromium", "chromium-browser", "google-chrome")),
     "needs_kubernetes": cache(lambda: answers("kubectl", "version", "--request-timeout=10s")),
     "needs_llm": cache(lambda: any_of("llama-server", "ollama", "vllm")),
 }
-INSTALLED_BY_CI = {"needs_docker", "needs_ssh", "needs_postgres", "needs_browser"}
+INSTALLED_BY_CI = {"needs_docker", "needs_ssh", "needs_postgres", "needs_strace", "needs_browser"}
 
 
 @pytest.hookimpl(tryfirst=True)

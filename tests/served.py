@@ -15,6 +15,7 @@ from unittest import mock
 from aiohttp import web
 
 from beeyard.adapters.clock import SystemClock
+from beeyard.adapters.packages import PACKAGE_MANAGERS
 from beeyard.adapters.providers.process.section import ProcessSection
 from beeyard.application.master import Master
 from beeyard.domain.access import Grant
@@ -29,6 +30,7 @@ from beeyard.entrypoints.http.login import Login
 from beeyard.entrypoints.http.server import Runner
 from beeyard.ports.logs import LogLine
 from tests.fakes.logs import FakeLogs
+from tests.fakes.packages import FakePackageManager
 from tests.fakes.provider import FakeProvider
 from tests.fakes.world import World
 
@@ -108,6 +110,7 @@ def served(*, endless: bool = True, failures: int = AT_ONCE) -> Iterator[Served]
         world = World()
         world.clock = cast(Any, SystemClock())
         world.provider = Sham()
+        world.managers |= {name: FakePackageManager() for name in PACKAGE_MANAGERS}
         if not endless:
             world.logs = Finite()
         master = world.master()

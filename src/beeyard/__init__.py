@@ -29,6 +29,18 @@ if TYPE_CHECKING:
     from beeyard.application.operations.job_get import JobGet as JobGet
     from beeyard.application.operations.job_list import JobList as JobList
     from beeyard.application.operations.logs import Logs as Logs
+    from beeyard.application.operations.package_gc import PackageGc as PackageGc
+    from beeyard.application.operations.package_history import PackageHistory as PackageHistory
+    from beeyard.application.operations.package_install import PackageInstall as PackageInstall
+    from beeyard.application.operations.package_list import PackageList as PackageList
+    from beeyard.application.operations.package_lock import PackageLock as PackageLock
+    from beeyard.application.operations.package_repair import PackageRepair as PackageRepair
+    from beeyard.application.operations.package_search import PackageSearch as PackageSearch
+    from beeyard.application.operations.package_show import PackageShow as PackageShow
+    from beeyard.application.operations.package_uninstall import PackageUninstall as PackageUninstall
+    from beeyard.application.operations.package_verify import PackageVerify as PackageVerify
+    from beeyard.application.operations.package_views import PackageView as PackageView
+    from beeyard.application.operations.package_why import PackageWhy as PackageWhy
     from beeyard.application.operations.ps import Ps as Ps
     from beeyard.application.operations.remove import Remove as Remove
     from beeyard.application.operations.restart import Restart as Restart
@@ -44,12 +56,16 @@ if TYPE_CHECKING:
     from beeyard.application.operations.token_revoke import TokenRevoke as TokenRevoke
     from beeyard.application.operations.why import Why as Why
     from beeyard.application.operations.why import WhyView as WhyView
+    from beeyard.application.packages.condition import PackageHealth as PackageHealth
+    from beeyard.application.packages.seed import AddWorkerOptions as AddWorkerOptions
+    from beeyard.application.packages.seed import InstallOptions as InstallOptions
+    from beeyard.application.packages.seed import UpdateOptions as UpdateOptions
+    from beeyard.application.packages.status import PackageStatus as PackageStatus
     from beeyard.application.views import Event as Event
     from beeyard.application.views import JobView as JobView
     from beeyard.application.views import WorkerDetail as WorkerDetail
     from beeyard.application.views import WorkerEvent as WorkerEvent
     from beeyard.application.views import WorkerView as WorkerView
-    from beeyard.bootstrap import Master as Master
     from beeyard.domain.access import Grant as Grant
     from beeyard.domain.errors import BeeyardError as BeeyardError
     from beeyard.domain.errors import Denied as Denied
@@ -61,6 +77,9 @@ if TYPE_CHECKING:
     from beeyard.domain.errors import Unavailable as Unavailable
     from beeyard.domain.errors import Unidentified as Unidentified
     from beeyard.domain.errors import Untrusted as Untrusted
+    from beeyard.domain.sources import PackagePolicies as PackagePolicies
+    from beeyard.domain.sources import PackagesSpec as PackagesSpec
+    from beeyard.domain.sources import RepositorySpec as RepositorySpec
     from beeyard.domain.spec import Backoff as Backoff
     from beeyard.domain.spec import Endpoint as Endpoint
     from beeyard.domain.spec import LogSpec as LogSpec
@@ -69,6 +88,7 @@ if TYPE_CHECKING:
     from beeyard.domain.spec import StopStep as StopStep
     from beeyard.domain.spec import WorkerSpec as WorkerSpec
     from beeyard.domain.values import WorkerId as WorkerId
+    from beeyard.entrypoints.embedded import Master as Master
     from beeyard.entrypoints.http.async_client import AsyncClient as AsyncClient
     from beeyard.entrypoints.http.async_client import AsyncJob as AsyncJob
     from beeyard.entrypoints.http.client import Client as Client
@@ -91,6 +111,18 @@ _NAMES = {
     "application.operations.job_get": ["JobGet"],
     "application.operations.job_list": ["JobList"],
     "application.operations.logs": ["Logs"],
+    "application.operations.package_gc": ["PackageGc"],
+    "application.operations.package_history": ["PackageHistory"],
+    "application.operations.package_install": ["PackageInstall"],
+    "application.operations.package_list": ["PackageList"],
+    "application.operations.package_lock": ["PackageLock"],
+    "application.operations.package_repair": ["PackageRepair"],
+    "application.operations.package_search": ["PackageSearch"],
+    "application.operations.package_show": ["PackageShow"],
+    "application.operations.package_uninstall": ["PackageUninstall"],
+    "application.operations.package_verify": ["PackageVerify"],
+    "application.operations.package_why": ["PackageWhy"],
+    "application.operations.package_views": ["PackageView"],
     "application.operations.ps": ["Ps"],
     "application.operations.remove": ["Remove"],
     "application.operations.restart": ["Restart"],
@@ -103,15 +135,19 @@ _NAMES = {
     "application.operations.token_revoke": ["TokenRevoke"],
     "application.operations.probe": ["Probe", "ProbeAnswer"],
     "application.operations.why": ["Why", "WhyView"],
+    "application.packages.condition": ["PackageHealth"],
+    "application.packages.seed": ["AddWorkerOptions", "InstallOptions", "UpdateOptions"],
+    "application.packages.status": ["PackageStatus"],
     "application.views": ["Event", "JobView", "WorkerDetail", "WorkerEvent", "WorkerView"],
-    "bootstrap": ["Master"],
     "domain.access": ["Grant"],
     "domain.errors": [
         *("BeeyardError", "Denied", "Invalid", "Limited", "NotFound", "Refused"),
         *("Rejected", "Unavailable", "Unidentified", "Untrusted"),
     ],
+    "domain.sources": ["PackagePolicies", "PackagesSpec", "RepositorySpec"],
     "domain.spec": ["Backoff", "Endpoint", "LogSpec", "ProbeSpec", "RestartPolicy", "StopStep", "WorkerSpec"],
     "domain.values": ["WorkerId"],
+    "entrypoints.embedded": ["Master"],
     "entrypoints.http.async_client": ["AsyncClient", "AsyncJob"],
     "entrypoints.http.client": ["Client", "Job"],
     "ports.journal": ["Entry", "Verdict"],

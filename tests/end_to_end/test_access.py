@@ -35,6 +35,11 @@ HARMLESS: dict[str, dict[str, Any]] = {
     **{name: {"workers": ["NAME"]} for name in ("start", "stop", "restart", "remove", "logs")},
     **{name: {"worker": "NAME"} for name in ("show", "why", "probe")},
     **{name: {"id": JOB} for name in ("job_get", "job_events", "job_cancel")},
+    **{name: {} for name in ("package_list", "package_search", "package_history", "package_verify", "package_repair")},
+    **{name: {"package": "nothing"} for name in ("package_show", "package_why")},
+    **{name: {"packages": ["nothing"]} for name in ("package_install", "package_uninstall")},
+    "package_gc": {"dry_run": True},
+    "package_lock": {"runs": [], "packages": {}},
     "add": {"specs": [{"id": "NAME", "depends_on": {"nobody": "ready"}, **SPEC}]},
     "apply": {"specs": [{"id": "NAME", **SPEC}], "origin": "test", "dry_run": True},
     "token_create": {"name": "made", "workers": ["NAME"]},
@@ -86,10 +91,13 @@ def test_every_operation_has_a_role_and_is_tried() -> None:
     more = {name: operation.role for name, operation in OPERATIONS.items() if operation.role != "viewer"}
     assert more == {
         **dict.fromkeys(("start", "stop", "restart", "probe", "add", "remove", "apply"), "operator"),
+        **dict.fromkeys(("package_install", "package_uninstall", "package_verify", "package_repair"), "operator"),
+        **dict.fromkeys(("package_gc", "package_history", "package_lock"), "operator"),
         **dict.fromkeys(("down", "token_create", "token_list", "token_link", "token_revoke"), "admin"),
         **dict.fromkeys(("audit_log", "audit_verify", "audit_export"), "admin"),
     }
-    assert {name for name, operation in OPERATIONS.items() if operation.install} == {"add", "remove", "apply"}
+    packages = {"package_install", "package_uninstall", "package_repair", "package_gc", "package_lock"}
+    assert {name for name, one in OPERATIONS.items() if one.install} == {"add", "remove", "apply", *packages}
 
 
 @pytest.mark.parametrize("name", [SCOPED, f"{SCOPED}.2", "theirs"])

@@ -135,6 +135,8 @@ class CommandLine:
         if isinstance(request, beeyard.Add):
             (spec,) = request.specs
             return ["add", spec.id, "--json", "--", *SLEEP]
+        if isinstance(request, beeyard.PackageLock):
+            return ["package", "lock", str(self._file), "--json"]
         words = operation.name.split("_")
         command: click.Command = COMMANDS[words[0]]
         for word in words[1:]:
@@ -150,7 +152,7 @@ def said(command: click.Command, request: Any) -> list[str]:
         value = getattr(request, field.name)
         (parameter,) = (param for param in command.params if param.name == field.name)
         if isinstance(parameter, click.Argument):
-            found += value if isinstance(value, list) else [value]
+            found += value if isinstance(value, list) else [] if value is None else [value]
         elif value != field.default and value != []:
             option = max(parameter.opts, key=len)
             if value is False:
@@ -162,6 +164,19 @@ def said(command: click.Command, request: Any) -> list[str]:
                     word for one in (value if isinstance(value, list) else [value]) for word in (option, str(one))
                 ]
     return found
+
+
+def a_shelf(folder: Path) -> Path:
+    """A folder with two packages that nobody signed."""
+    for name in ("tool", "spare"):
+        source = folder / name
+        source.mkdir()
+        (source / "run").write_text("#!/bin/sh\n")
+        (source / "run").chmod(0o755)
+        (source / "package.yaml").write_text(f"{{name: {name}, version: 1.0, executable: {{path: run}}}}\n")
+        command = [BEEYARD, "package", "build", str(source), "-o", str(folder / "shelf")]
+        subprocess.run(command, check=True, capture_output=True)
+    return folder / "shelf"
 
 
 class Scene:
@@ -179,6 +194,8 @@ class Scene:
             program("steady", "/bin/sleep", "infinity", probes={"liveness": ProbeSpec("process")}),
         )
         made.running("web", "writer")
+        shelf = {"name": "shelf", "path": str(a_shelf(folder)), "trust": "unsigned"}
+        made.ask("apply", specs=[], origin="packages", master={"packages": {"repositories": [shelf]}})
         eventually(lambda: len(made.ask("logs", workers=["writer"])) == 2, "two lines")
         self.client = Client(state_dir=made.paths.state)
         self.job = self.client.submit(beeyard.Start(["web"]))
@@ -248,6 +265,12 @@ def its_old_worker(scene: Scene, who: str) -> beeyard.Remove:
     return beeyard.Remove([f"old-{who}"], stop=True, purge=True)
 
 
+def its_old_package(scene: Scene, who: str) -> beeyard.PackageUninstall:
+    """Just installed."""
+    scene.client.ask(beeyard.PackageInstall(["spare"]))
+    return beeyard.PackageUninstall(["spare"])
+
+
 QUESTIONS: dict[str, tuple[Ask, Same, int | None]] = {
     "ps": (lambda scene, who: beeyard.Ps(["web", "gone"], limit=1), whole, None),
     "info": (lambda scene, who: beeyard.Info(), whole, None),
@@ -278,6 +301,25 @@ QUESTIONS: dict[str, tuple[Ask, Same, int | None]] = {
         None,
     ),
     "token_revoke": (its_own_token, len, None),
+    "package_install": (
+        lambda scene, who: beeyard.PackageInstall(["tool"]),
+        lambda made: [(one["name"], one["version"], one["trust"]) for one in made["packages"]],
+        None,
+    ),
+    "package_list": (lambda scene, who: beeyard.PackageList(), whole, None),
+    "package_show": (lambda scene, who: beeyard.PackageShow("tool"), whole, None),
+    "package_search": (lambda scene, who: beeyard.PackageSearch(), whole, None),
+    "package_verify": (lambda scene, who: beeyard.PackageVerify(["tool"]), whole, None),
+    "package_repair": (lambda scene, who: beeyard.PackageRepair(["tool"]), whole, None),
+    "package_gc": (lambda scene, who: beeyard.PackageGc(dry_run=True), whole, None),
+    "package_history": (lambda scene, who: beeyard.PackageHistory(limit=1), whole, None),
+    "package_why": (lambda scene, who: beeyard.PackageWhy("tool"), whole, None),
+    "package_uninstall": (its_old_package, whole, None),
+    "package_lock": (
+        lambda scene, who: beeyard.PackageLock([], beeyard.PackagesSpec()),
+        lambda lock: ("builds", lock.get("packages", [])),
+        None,
+    ),
     "audit_log": (lambda scene, who: beeyard.AuditLog(limit=3), whole, None),
     "audit_verify": (lambda scene, who: beeyard.AuditVerify(), whole, None),
     "audit_export": (lambda scene, who: beeyard.AuditExport(), whole, None),

@@ -5,11 +5,12 @@ import signal
 import sys
 from pathlib import Path
 
+from beeyard.adapters.providers import PROVIDERS
 from beeyard.domain.spec import Endpoint, ProbeSpec, WorkerSpec
 from beeyard.domain.values import Duration, WorkerId
 from beeyard.entrypoints import settings
 from tests.end_to_end.workers import AT_ONCE
-from tests.examples.test_docs import ENVIRON, SECTIONS
+from tests.examples.test_docs import ENVIRON
 from tests.yard import Yard, eventually
 
 SERVER = """#!{python}
@@ -45,7 +46,7 @@ def test_it_is_given_a_free_port_and_asked_there(fresh_yard: Yard, tmp_path: Pat
     file.write_text(
         f"workers: [{{id: api, kind: integrated, execution: {{executable_path: {program(tmp_path)}, args: [-v]}}}}]"
     )
-    (spec,) = settings.load(str(file), environ=ENVIRON, providers=SECTIONS).workers
+    (spec,) = settings.load(str(file), environ=ENVIRON, providers=PROVIDERS).workers
     assert spec.run["args"] == ["-v"]
     fresh_yard.apply(spec)
     row = fresh_yard.running("api")["api"]
@@ -74,7 +75,7 @@ workers:
           process_file: {{basedirectory: {tmp_path}}}
         health_check_run_options: {{interval: 200ms, timeout: 30s}}
 """)
-    (spec,) = settings.load(str(file), environ=ENVIRON, providers=SECTIONS).workers
+    (spec,) = settings.load(str(file), environ=ENVIRON, providers=PROVIDERS).workers
     fresh_yard.apply(spec)
     row = fresh_yard.running("echo")["echo"]
     port = row["endpoints"]["grpc"].rpartition(":")[2]

@@ -15,9 +15,8 @@ from beeyard.entrypoints.cli.main import cli
 from docs import make_diagrams
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
 FILES = sorted([*(ROOT / "docs").glob("*.yaml"), *(ROOT / "examples").rglob("beeyard*.yaml")])
-SECTIONS = {name: provider.section for name, provider in PROVIDERS.items()}
 ENVIRON = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
@@ -44,12 +43,21 @@ def commands() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_every_worker_file_loads(file: Path) -> None:
+def test_every_worker_file_loads(file: Path, tmp_path: Path) -> None:
     """Those of the documentation and of the examples; node exporter need not be installed for that."""
     text = file.read_text(encoding="utf-8")
     if "prometheus-node-exporter" in text and not Path("/usr/bin/prometheus-node-exporter").exists():
         pytest.skip("prometheus-node-exporter is not installed")
-    assert settings.load(str(file), environ=ENVIRON, providers=SECTIONS).workers
+    for beside in file.parent.iterdir():
+        (tmp_path / beside.name).symlink_to(beside)
+    make_roots(tmp_path, text)
+    assert settings.load(str(tmp_path / file.name), environ=ENVIRON, providers=PROVIDERS).workers
+
+
+def make_roots(folder: Path, text: str) -> None:
+    """The roots that a worker file pins: whoever uses it gets them from the owners of repositories."""
+    for root in re.findall(r"^ +root: ([\w.-]+)", text, re.MULTILINE):
+        (folder / root).touch()
 
 
 def test_every_worker_file_in_a_page_loads(tmp_path: Path) -> None:
@@ -58,8 +66,9 @@ def test_every_worker_file_in_a_page_loads(tmp_path: Path) -> None:
         if re.search(r"^(workers:|\[\[workers\]\])", text, re.MULTILINE):
             file = tmp_path / f"beeyard.{kind}"
             file.write_text(text)
+            make_roots(tmp_path, text)
             try:
-                settings.load(str(file), environ=ENVIRON, providers=SECTIONS)
+                settings.load(str(file), environ=ENVIRON, providers=PROVIDERS)
             except Exception as error:
                 raise AssertionError(f"{where}: {error}") from error
 

@@ -25,7 +25,7 @@ from tests.yard import Yard, eventually, launcher_program, master_program, yard
 
 BIN = Path(sys.executable).parent
 MARK = "@@@"
-RUN = ("http-api", "kinds", "limits", "older-files", "order", "probes", "reload")
+RUN = ("http-api", "kinds", "limits", "older-files", "order", "packages", "probes", "reload")
 MASTER_RUNS = ("http-api",)
 """Pages that begin where a master runs; the others bring it up."""
 
@@ -54,7 +54,7 @@ def parts(page: str) -> list[Step | Written]:
     """Every file and every `$ command` of a page, in order."""
     found: list[Step | Written] = []
     for where, kind, text in snippets("[a-z]+"):
-        if not where.startswith(f"docs/{page}.md:"):
+        if not where.startswith(f"{page}:"):
             continue
         if kind == "console":
             for block in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
@@ -133,7 +133,7 @@ def test_a_page_can_be_typed(page: str, fallow: Yard, tmp_path: Path) -> None:
     """Line by line; what is shown is what comes."""
     if page in MASTER_RUNS:
         fallow.start(launcher_program(), master_program())
-    found = parts(page)
+    found = parts(f"docs/{page}.md")
     assert sum(isinstance(part, Step) for part in found) >= 5
     shell = Shell(environ(fallow), tmp_path)
     try:

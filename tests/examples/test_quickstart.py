@@ -1,6 +1,7 @@
 """The quickstart as `make run` starts it: real Caddy, real node exporter where there is one, real kills."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -42,6 +43,10 @@ class Quickstart(Yard):
             "QUICKSTART_METRICS_PORT": str(metrics_port),
         }
         self.output = state.parent / "output.txt"
+        self.launch()
+
+    def launch(self) -> None:
+        """As `make run` does."""
         with self.output.open("wb") as output:
             self.up = subprocess.Popen([RUN], env=self.environment, stdout=output, stderr=output)
 
@@ -136,6 +141,18 @@ def test_workers_outlive_whatever_of_beeyard_is_killed(quickstart: Quickstart, r
     assert quickstart.up.poll() is None
 
 
+def test_caddy_runs_from_a_package_and_a_second_run_finds_it(quickstart: Quickstart) -> None:
+    """Its version is Caddy's own; started again over the same state, all of it is there as before."""
+    (package,) = json.loads(quickstart.cli("package", "list", "--json"))
+    assert (package["name"], package["state"], package["workers"]) == ("caddy", "installed", ["caddy"])
+    assert f"v{package['version']} " in subprocess.check_output([BIN / "caddy", "version"], text=True)
+    quickstart.up.send_signal(signal.SIGINT)
+    assert quickstart.up.wait(30) == 0, quickstart.output.read_text()
+    quickstart.launch()
+    quickstart.ready()
+    assert json.loads(quickstart.cli("package", "list", "--json"))[0]["digest"] == package["digest"]
+
+
 def test_ctrl_c_leaves_nothing(quickstart: Quickstart) -> None:
     """All processes end well, and Caddy wrote nothing into the home directory."""
     pids = quickstart.pids()
@@ -162,7 +179,7 @@ def test_without_node_exporter_it_says_so_and_runs(tmp_path_factory: pytest.Temp
     folder = tmp_path_factory.mktemp("q")
     tools = folder / "bin"
     tools.mkdir()
-    for name in ("sh", "cat", "dirname", "id", "env", "python3"):
+    for name in ("sh", "cat", "cp", "dirname", "id", "env", "ln", "mkdir", "python3", "sed"):
         (tools / name).symlink_to(str(shutil.which(name)))
     made = Quickstart(folder / "state", path=str(tools))
     try:

@@ -95,8 +95,7 @@ def test_there_is_something_to_play() -> None:
 def test_restarts_are_decided_as_the_page_says(file: str, lines: str, tmp_path: Path) -> None:
     """To the letter."""
     (tmp_path / "beeyard.yaml").write_text(file)
-    sections = {name: provider.section for name, provider in PROVIDERS.items()}
-    loaded = settings.load(str(tmp_path / "beeyard.yaml"), environ=ENVIRON, providers=sections)
+    loaded = settings.load(str(tmp_path / "beeyard.yaml"), environ=ENVIRON, providers=PROVIDERS)
     life = Life(loaded.workers[0])
     for line in lines.splitlines():
         at, how, decision = re.split(r"\s{2,}", line, maxsplit=2)

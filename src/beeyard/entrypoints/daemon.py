@@ -15,8 +15,10 @@ from typing import Any
 
 from beeyard import bootstrap
 from beeyard.adapters.host.launcher import quit_launcher
+from beeyard.application.master import Master
 from beeyard.application.problems import to_problem
 from beeyard.domain.errors import BeeyardError, Refused, Unavailable
+from beeyard.entrypoints import package_folder
 from beeyard.entrypoints.http.listening import serving
 from beeyard.launcher import voice
 from beeyard.launcher.locks import holder, lock
@@ -82,7 +84,9 @@ async def _serve(paths: Paths) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is for whoever is in the foreground.
-    application = await bootstrap.build(paths, keep_master=bootstrap.master_argv(paths))
+    application = await bootstrap.build(
+        paths, keep_master=bootstrap.master_argv(paths), read=package_folder.read, kind=Master
+    )
     master = application.master
 
     def leave() -> None:

@@ -23,7 +23,7 @@ def ask(target: Target, operation: Operation, fields: dict[str, Any], as_json: b
     if operation.alters(request) and _long(request) and not as_json and sys.stdout.isatty() and sys.stderr.isatty():
         from beeyard.entrypoints.cli.progress import watched
 
-        reply = watched(target, client.submit(request), operation.name)
+        reply = watched(target, client.submit(request), operation.name.replace("_", " "))
         FACES[operation.name](target, request, reply)
         return
     raw = client.raw(request)

@@ -112,6 +112,12 @@ def _export(target: Target, as_json: bool, output: str | None) -> None:
     export(target.client(), output)
 
 
+def _lock(target: Target, file: str | None, update: tuple[str, ...], update_all: bool, as_json: bool) -> None:
+    from beeyard.entrypoints.cli.locking import lock
+
+    lock(target, file, update, update_all=update_all, as_json=as_json)
+
+
 def _check(target: Target, file: str | None, as_json: bool) -> None:
     import json
 
@@ -183,7 +189,23 @@ def by_hand() -> dict[str, click.Command]:
         OPERATIONS["logs"].summary,
         "Show what workers wrote",
     )
-    return {"apply": up, "down": down, "logs": logs, "add": _adding(), **_auditing()}
+    return {"apply": up, "down": down, "logs": logs, "add": _adding(), "package_lock": _locking(), **_auditing()}
+
+
+def _locking() -> click.Command:
+    return _command(
+        "package_lock",
+        _lock,
+        [
+            click.Argument(["file"], required=False, type=FILE),
+            click.Option(["--update"], metavar="NAME", multiple=True, help="Take a newer version of this package."),
+            click.Option(["--update-all"], is_flag=True, help="Take newer versions of all."),
+        ],
+        f"{OPERATIONS['package_lock'].summary}\n\nThe file is beeyard.lock, beside the worker file; in it stand the "
+        "builds that its workers run from, and all that these need. Every host takes these and no others. Running "
+        "workers stay as they are.",
+        "Write down the builds that every host takes",
+    )
 
 
 def _auditing() -> dict[str, click.Command]:

@@ -9,7 +9,9 @@ from beeyard.application.operations import OPERATIONS
 from beeyard.entrypoints.cli.asking import ask
 from beeyard.entrypoints.cli.byhand import by_hand, common, config, reload
 from beeyard.entrypoints.cli.groups import Commands
+from beeyard.entrypoints.cli.package import build
 from beeyard.entrypoints.cli.parameters import parameters
+from beeyard.entrypoints.cli.repo import repo
 from beeyard.entrypoints.cli.target import Target
 
 FIRST = (
@@ -30,13 +32,14 @@ FIRST = (
         "remove",
         "info",
     ),
-    *("job", "token", "audit", "config"),
+    *("job", "token", "audit", "config", "package", "repo"),
 )
 """The order in --help; whatever else there is comes after these."""
 
 GROUPS = {
     "job": "Look at what was asked, and how it goes.",
     "token": "Say who may ask over the network.",
+    "package": "Install what workers run from, and look after it; make packages.",
     "audit": "See who did what.",
 }
 """What the commands of one noun are for."""
@@ -66,7 +69,8 @@ def _commands() -> dict[str, click.Command]:
             groups.setdefault(noun, Commands(noun, help=GROUPS[noun])).add_command(command)
         else:
             by_name[noun] = command
-    by_name |= {**groups, "reload": reload(), "config": config()}
+    groups["package"].add_command(build)
+    by_name |= {**groups, "reload": reload(), "config": config(), "repo": repo()}
     order = [*(name for name in FIRST if name in by_name), *(name for name in by_name if name not in FIRST)]
     return {name: by_name[name] for name in order}
 

@@ -12,6 +12,7 @@ from beeyard.domain.values import human_duration, human_memory
 from beeyard.entrypoints.cli.asked import standing
 from beeyard.entrypoints.cli.render import change, style_of
 from beeyard.entrypoints.cli.screen import BOLD, DIM, painted, printable
+from beeyard.entrypoints.cli.trust import TRUSTED
 
 WIDE = 10
 
@@ -44,6 +45,8 @@ class Detail:
             rows.append(("uses", f"{cpu}{human_memory(view.usage.memory)}"))
         rows.append(("wanted", f"{worker.wanted}, by {worker.origin}"))
         rows.append(("attempt", f"{worker.attempt}; {view.failures} of its ends count towards its restart budget"))
+        if (supply := view.supply) is not None:
+            rows.append(("package", f"{supply.package}, {TRUSTED[supply.trust]}; in {supply.path}"))
         runs = "; ".join(f"{key.replace('_', ' ')}: {_plain(value)}" for key, value in view.runs.items())
         rows += [("runs", runs)] if runs else []
         rows += [(name, address) for name, address in worker.endpoints.items()]

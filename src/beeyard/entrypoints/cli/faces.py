@@ -130,6 +130,17 @@ def _why(target: Target, views: Sequence[WorkerView]) -> str:
     return target.command(f"why {views[0].id}")
 
 
+def _parcels(name: str) -> Face:
+    """A face of packages, loaded when it is shown: `ps` is not to wait for it."""
+
+    def face(target: Target, request: Any, reply: Any) -> None:
+        from beeyard.entrypoints.cli import parcels
+
+        getattr(parcels, name)(target, request, reply)
+
+    return face
+
+
 FACES: dict[str, Face] = {
     "ps": workers,
     "info": info,
@@ -150,6 +161,16 @@ FACES: dict[str, Face] = {
     "token_revoke": ledger.revoked,
     "audit_log": ledger.entries,
     "audit_verify": ledger.verified,
+    "package_list": _parcels("packages"),
+    "package_show": _parcels("detail"),
+    "package_search": _parcels("found"),
+    "package_install": _parcels("installed"),
+    "package_uninstall": _parcels("uninstalled"),
+    "package_verify": _parcels("verified"),
+    "package_repair": _parcels("repaired"),
+    "package_gc": _parcels("reclaimed"),
+    "package_history": _parcels("history"),
+    "package_why": _parcels("reasons"),
 }
 
 LINES: dict[str, Callable[[Any], str]] = {"events": ledger.happened, "job_events": ledger.happened}
@@ -163,5 +184,6 @@ CHECKS: dict[str, Face] = {
     "stop": check_down,
     "down": check_ended,
     "audit_verify": ledger.check_verified,
+    "package_verify": _parcels("check_verified"),
 }
 """What holds for JSON as well."""

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from beeyard.domain.errors import BeeyardError, Invalid, NotFound
@@ -16,6 +15,7 @@ from beeyard.domain.spec import WorkerSpec
 from beeyard.entrypoints import settings
 from beeyard.entrypoints.settings import Settings
 from beeyard.entrypoints.settings.files import ENVIRONMENT
+from beeyard.entrypoints.settings.workers import Providers
 
 CLI = "cli"
 """The origin of what no file names."""
@@ -23,7 +23,7 @@ CLI = "cli"
 
 def load(file: str | None, environ: Mapping[str, str] = os.environ) -> Settings:
     """The worker file, or the one of this folder. Raises Invalid with all of its problems."""
-    return settings.load(file or settings.find("."), environ=environ, providers=_sections())
+    return settings.load(file or settings.find("."), environ=environ, providers=_providers())
 
 
 def specs_of_file(file: str, names: Sequence[str]) -> list[WorkerSpec]:
@@ -65,7 +65,7 @@ def specs_of_command(
         text = json.dumps({"workers": [worker]}, ensure_ascii=False).replace("${", "$${")
         file.write_text(text, "utf-8", "surrogateescape")
         environ = {key: value for key, value in os.environ.items() if key != ENVIRONMENT}
-        specs = settings.load(str(file), environ=environ, providers=_sections()).workers
+        specs = settings.load(str(file), environ=environ, providers=_providers()).workers
     except Invalid as error:
         raise _without_file(error) from None
     except UnicodeEncodeError:
@@ -118,7 +118,7 @@ def summary(loaded: Settings) -> Mapping[str, Any]:
     }
 
 
-def _sections() -> dict[str, type[Struct]]:
+def _providers() -> Providers:
     from beeyard.adapters.providers import PROVIDERS
 
-    return {name: provider.section for name, provider in PROVIDERS.items()}
+    return PROVIDERS

@@ -10,6 +10,9 @@ from beeyard.application.views import WorkerView
 from beeyard.entrypoints.cli import render
 from beeyard.entrypoints.cli.screen import colours, say, show
 
+STEPS = 4
+"""Lines for one package that comes, where each is written below the other."""
+
 
 class Page:
     """Where it is shown."""
@@ -65,7 +68,7 @@ class Changes(Page):
 
 def _told(view: WorkerView) -> tuple[object, ...]:
     note = view.note if view.state not in {"running", "stopping"} or not view.ready else ""
-    return view.state, view.ready, view.pid, note
+    return view.state, view.ready, view.pid, note if view.progress is None else int(view.progress * STEPS)
 
 
 class Live(Page):

@@ -37,6 +37,14 @@ HELP = {
     "Probe.role": "This probe only.",
     "install": "It also allows to bring new programs onto the host.",
     "workers": "It is about this worker or group alone; may be said again.",
+    "PackageInstall.timeout": "Give up after this; what came is kept for the next try.",
+    "downgrade": "An older version than the one that is there will do.",
+    "force": "Bring it again although it is there; nothing is left unchecked.",
+    "newest": "Take what is installed only if there is no newer one.",
+    "depth": "Is it there; are sizes, modes and links right; is every byte.",
+    "keep": "So many versions of each package stay in any case.",
+    "dry_run": "Only say what would be done.",
+    "local": "Ask no repository.",
     "lasts": "How long it is good for.",
     "known": "What an earlier check printed; the journal has to go back to it still.",
 }
@@ -134,10 +142,28 @@ class Token(Known):
         return [view.name for view in client.ask(TokenList()) if view.kind == "token"]
 
 
+class Package(Known):
+    """The name of a package."""
+
+    name = "package"
+
+    def names(self, client: Any) -> Iterable[str]:
+        """Those that are installed."""
+        from beeyard.application.operations.package_list import PackageList
+
+        return dict.fromkeys(view.name for view in client.ask(PackageList()))
+
+
+SEVERAL: dict[str, tuple[click.ParamType[str], str]] = {
+    "workers": (Worker(), "WORKER"),
+    "packages": (Package(), "PACKAGE"),
+}
+"""Fields with several of what a command is about."""
 NAMED: dict[str, tuple[click.ParamType[str], str]] = {
     "worker": (Worker(), "WORKER"),
     "id": (Job(), "JOB"),
     "token": (Token(), "TOKEN"),
+    "package": (Package(), "PACKAGE"),
     "name": (click.STRING, "NAME"),
 }
 """Fields that are what a command is about, and so are said without an option."""
@@ -147,12 +173,12 @@ def parameters(request: type[Any], leave_out: Sequence[str] = ()) -> list[click.
     """One parameter for each field, in the fields' order."""
     hints = get_type_hints(request)
     fields = msgspec.structs.fields(request)
-    about = {field.name for field in fields if field.name in NAMED and field.required}
+    about = {field.name for field in fields if field.name in NAMED and (field.required or field.name == "package")}
     return [
         _parameter(
             field,
             hints[field.name],
-            field.name in about or (field.name == "workers" and not about),
+            field.name in about or (field.name in SEVERAL and not about),
             HELP.get(f"{request.__name__}.{field.name}", HELP.get(field.name, "")),
         )
         for field in fields
@@ -162,12 +188,13 @@ def parameters(request: type[Any], leave_out: Sequence[str] = ()) -> list[click.
 
 def _parameter(field: Any, kind: Any, is_argument: bool, help: str) -> click.Parameter:
     name, required = field.name, field.required
-    if is_argument and name == "workers":
-        metavar = "WORKER..." if required else "[WORKER]..."
-        return click.Argument([name], type=Worker(), nargs=-1, required=required, metavar=metavar)
+    if is_argument and name in SEVERAL:
+        type, word = SEVERAL[name]
+        metavar = f"{word}..." if required else f"[{word}]..."
+        return click.Argument([name], type=type, nargs=-1, required=required, metavar=metavar)
     if is_argument:
         type, metavar = NAMED[name]
-        return click.Argument([name], type=type, metavar=metavar)
+        return click.Argument([name], type=type, required=required, metavar=metavar if required else f"[{metavar}]")
     if _is_union(kind):
         (kind,) = [part for part in get_args(kind) if part is not NoneType]
     flag = FLAGS.get(name, name.replace("_", "-"))

@@ -8,11 +8,13 @@ from typing import Any
 
 from beeyard.application.problems import from_problem
 from beeyard.application.views import Event
-from beeyard.domain.values import human_duration
+from beeyard.domain.values import human_duration, human_memory
 from beeyard.entrypoints.cli.screen import printable, say, width
 from beeyard.entrypoints.cli.target import Target
 from beeyard.entrypoints.http.client import Job
 
+BAR = range(5, 21)
+"""Letters of a whole bar: as many as the line has room for, and none rather than fewer."""
 QUIET = 1.0
 """Seconds before anything is shown, and from then on between two looks at the clock."""
 
@@ -22,12 +24,12 @@ def watched(target: Target, job: Job[Any], verb: str) -> Any:
     told: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(job, told), daemon=True).start()
     begun = time.monotonic()
-    text = ""
+    last: dict[str, Any] = {}
     try:
         while True:
             took = time.monotonic() - begun
             if took >= QUIET:
-                _draw(f"{verb}: {text}{human_duration(round(took))}")
+                _draw(line(verb, last, human_duration(round(took)), _room()))
             try:
                 event = told.get(timeout=QUIET if took >= QUIET else QUIET - took)
             except queue.Empty:
@@ -39,8 +41,7 @@ def watched(target: Target, job: Job[Any], verb: str) -> Any:
             if event.kind == "error":
                 raise from_problem(event.data)
             if event.kind == "progress":
-                data = event.data
-                text = f"{data['done']} of {data['of']}, {data['worker']} is {data['state']}; "
+                last = event.data
     except KeyboardInterrupt:
         _draw("")
         say(f"it goes on as {job.id}; to end it: {target.command(f'job cancel {job.id}')}")
@@ -51,6 +52,26 @@ def watched(target: Target, job: Job[Any], verb: str) -> Any:
     if event is not None:
         raise event
     return job.wait()
+
+
+def line(verb: str, progress: dict[str, Any], took: str, room: int) -> str:
+    """Workers that come to where they are to be, or a package that comes at all."""
+    if not progress:
+        return f"{verb}: {took}"
+    if (package := progress.get("package")) is None:
+        return f"{verb}: {progress['done']} of {progress['of']}, {progress['worker']} is {progress['state']}; {took}"
+    head = f"{verb}: {package['name']} {package['version']}"
+    words = [f"{human_memory(package['done'])} of {human_memory(package['size'])}"]
+    if package["rate"]:
+        words.append(f"{human_memory(package['rate'])}/s")
+    if package["eta"] is not None:
+        words.append(f"{human_duration(round(package['eta']))} left")
+    tail = f"{', '.join(words)}; {took}"
+    letters = min(room - len(f"{head} [] {tail}"), BAR[-1])
+    if letters not in BAR:
+        return f"{head} {tail}"
+    filled = round(package["progress"] * letters)
+    return f"{head} [{'#' * filled}{'.' * (letters - filled)}] {tail}"
 
 
 def _read(job: Job[Any], told: "queue.SimpleQueue[Event | BaseException | None]") -> None:
@@ -64,6 +85,10 @@ def _read(job: Job[Any], told: "queue.SimpleQueue[Event | BaseException | None]"
 
 def _draw(text: str) -> None:
     """In the place of what stood there."""
-    shown = printable(text)[: (width(sys.stderr) or 80) - 1]
-    sys.stderr.write(f"\r\x1b[K{shown}")
+    sys.stderr.write(f"\r\x1b[K{printable(text)[: _room()]}")
     sys.stderr.flush()
+
+
+def _room() -> int:
+    """Letters that fit on one line."""
+    return (width(sys.stderr) or 80) - 1

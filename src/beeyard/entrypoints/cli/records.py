@@ -181,8 +181,8 @@ def _what(what: str, asked: Mapping[str, Any], ref: int) -> str:
     """An operation and what it was about; the entry of its end names the one of its beginning."""
     if ref:
         return f"{what.replace('_', ' ')}, begun as {ref}"
-    own = [asked[key] for key in ("worker", "name", "token", "id") if key in asked]
-    about = ", ".join(map(str, own or asked.get("workers") or asked.get("specs") or ()))
+    own = [asked[key] for key in ("worker", "name", "token", "id", "package") if key in asked]
+    about = ", ".join(map(str, own or asked.get("workers") or asked.get("packages") or asked.get("specs") or ()))
     return printable(f"{what.replace('_', ' ')} {about}".rstrip())
 
 

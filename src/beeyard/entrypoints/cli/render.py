@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from beeyard.application.operations.info import InfoView
+from beeyard.application.operations.info import InfoView, PackagesView
 from beeyard.application.views import WorkerView
 from beeyard.domain.errors import BeeyardError, Invalid
 from beeyard.domain.values import human_duration
@@ -118,15 +118,25 @@ def info(view: InfoView, *, colour: bool = False) -> str:
     for provider, able in view.capabilities.items():
         words = (f"{name.replace('_', ' ')} {_yes(value)}" for name, value in able.items())
         rows[provider] = ", ".join(words)
+    if (packages := view.packages).installed or packages.repositories:
+        rows["packages"] = _packages(packages)
     if view.orphans:
         rows["orphans"] = ", ".join(view.orphans)
     bad = {name for name in ("store", "launcher", "log pump") if rows[name][:3] not in {"ok", "pid"}}
-    bad |= {"orphans", "network"}
+    bad |= {"orphans", "network", *(["packages"] if packages.damaged else [])}
     return "\n".join(
         f"{painted(f'{name:<10}', DIM) if colour else f'{name:<10}'} "
         f"{painted(text, YELLOW) if colour and name in bad else text}"
         for name, text in rows.items()
     )
+
+
+def _packages(view: PackagesView) -> str:
+    """`3 installed, damaged: caddy 2.11.4; from main, dev (unsigned)`."""
+    damaged = f", damaged: {', '.join(view.damaged)}" if view.damaged else ""
+    unsigned = {"unsigned": " (unsigned)"}
+    places = ", ".join(f"{one.name}{unsigned.get(one.trust, '')}" for one in view.repositories)
+    return f"{view.installed} installed{damaged}; from {places or 'no repository any more'}"
 
 
 def _yes(value: str | bool) -> str:

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterable, Sequence
 
 from beeyard.domain.address import Address, address, is_loopback
-from beeyard.domain.spec import ListenSpec
+from beeyard.domain.master import ListenSpec
 
 HOST, PORTS = "127.0.0.1", range(8600, 8700)
 """Where a master listens of which nothing is said: several on one host are quite usual."""

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from aiohttp import web
 
 from beeyard.application.master import Master
-from beeyard.domain.spec import ListenSpec
+from beeyard.domain.master import ListenSpec
 from beeyard.entrypoints.http.app import application
 from beeyard.entrypoints.http.binding import Unbound, bind, port_of, url
 from beeyard.entrypoints.http.door import DOOR, IDLE, Door

@@ -19,6 +19,7 @@ from beeyard.application.operations import OPERATIONS
 from beeyard.application.operations.token_create import TokenCreated
 from beeyard.application.problems import ProblemDocument
 from beeyard.application.views import JobState
+from beeyard.domain.limits import Limits
 from beeyard.domain.spec import RestartPolicy, WorkerSpec
 from beeyard.entrypoints.http import parts
 from beeyard.entrypoints.http.login import Session, Ticket
@@ -78,8 +79,8 @@ class _Schemas:
     """The schemas of every type on the wire, by name."""
 
     def __init__(self) -> None:
-        self.sections = {name: provider.section for name, provider in PROVIDERS.items()}
-        asked = [*(operation.request for operation in OPERATIONS.values()), *self.sections.values()]
+        sections = [kind for provider in PROVIDERS.values() for kind in (provider.section, provider.packaged) if kind]
+        asked = [*(operation.request for operation in OPERATIONS.values()), *sections]
         replies = [operation.reply for operation in OPERATIONS.values()]
         self.types: list[Any] = [*asked, *replies, ProblemDocument, Accepted, Pulse, Session, Ticket]
         made = msgspec.json.schema_components(self.types, ref_template=parts.REF)
@@ -103,18 +104,29 @@ class _Schemas:
 
     def _name_keys(self) -> None:
         """Where only some words can be keys, they are named: of those msgspec says nothing."""
-        for kind in (RestartPolicy, WorkerSpec):
+        for kind in (Limits, RestartPolicy, WorkerSpec):
             for name, hint in get_type_hints(kind).items():
                 if get_origin(hint) is dict and get_origin(keys := get_args(hint)[0]) is Literal:
                     self.all[kind.__name__]["properties"][name]["propertyNames"] = {"enum": [*get_args(keys)]}
 
     def _fit_providers(self) -> None:
-        """A spec's section is its provider's."""
+        """A spec's section is its provider's, which may have another one for what runs from a package."""
         spec = self.all[WorkerSpec.__name__]
-        spec["properties"]["provider"] = {"enum": list(self.sections), "description": "what runs it"}
+        spec["properties"]["provider"] = {"enum": list(PROVIDERS), "description": "what runs it"}
         spec["anyOf"] = [
-            {"properties": {"provider": {"const": name}, "run": self.of(section)}}
-            for name, section in self.sections.items()
+            {"properties": {"provider": {"const": name}, "run": self.of(provider.section)}}
+            for name, provider in PROVIDERS.items()
+        ] + [
+            {
+                "properties": {
+                    "provider": {"const": name},
+                    "package": {"minLength": 1},
+                    "run": self.of(provider.packaged),
+                },
+                "required": ["package"],
+            }
+            for name, provider in PROVIDERS.items()
+            if provider.packaged
         ]
 
     def _as_job(self, operation: Operation) -> Schema:

@@ -89,7 +89,7 @@ _ERROR_HEADERS: dict[int, Schema] = {
     401: {"WWW-Authenticate": {"required": True, "schema": _TEXT}},
     429: {"Retry-After": {"required": True, "schema": {"type": "integer"}}},
 }
-_NAMES = frozenset({"worker", "workers", "id", "token"})
+_NAMES = frozenset({"worker", "workers", "id", "token", "package", "packages"})
 """Fields that name something which may not be there."""
 
 
@@ -109,11 +109,13 @@ def refs(*statuses: int) -> Schema:
 
 
 def refused(operation: Operation, *, body: bool) -> Schema:
-    """The error answers that an operation can give."""
+    """The error answers that an operation can give; of one that changes nothing, those that it says it raises."""
+    raised = operation.handle.__doc__ or ""
     names = {field.name for field in msgspec.structs.fields(operation.request)}
     statuses = [400, 401, 403, 429, 431, 503]
     statuses += [404] if names & _NAMES else []
-    statuses += [409, 502] if operation.changes else []
+    statuses += [409] if operation.changes or "Refused:" in raised else []
+    statuses += [502] if operation.changes or "Untrusted:" in raised else []
     statuses += [408, 413, 415] if body else []
     return refs(*sorted(statuses))
 

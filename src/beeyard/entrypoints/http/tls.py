@@ -3,7 +3,7 @@
 import os
 import ssl
 
-from beeyard.domain.spec import ListenSpec
+from beeyard.domain.master import ListenSpec
 
 
 class Unusable(Exception):

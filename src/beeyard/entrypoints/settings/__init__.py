@@ -5,6 +5,7 @@ file's blocks (`shape`, by `decode`), and these become the domain's values (`wor
 of a provider holds, its provider knows.
 """
 
+import os
 import socket
 from collections.abc import Mapping as Environ
 from pathlib import Path
@@ -12,14 +13,18 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from beeyard.domain.errors import Invalid
-from beeyard.domain.spec import MasterSpec, WorkerSpec
+from beeyard.domain.master import MasterSpec
+from beeyard.domain.sources import PackagesSpec
+from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.values import Duration
+from beeyard.entrypoints.settings import lock_file
 from beeyard.entrypoints.settings.decode import struct
 from beeyard.entrypoints.settings.files import find, lay_over, overlay, read
 from beeyard.entrypoints.settings.network import listen
 from beeyard.entrypoints.settings.older import Form, translate
 from beeyard.entrypoints.settings.secrets import secrets
 from beeyard.entrypoints.settings.shape import File, Master
+from beeyard.entrypoints.settings.sources import packages
 from beeyard.entrypoints.settings.tree import Mapping, Node, Report, Scalar, empty, found, merge
 from beeyard.entrypoints.settings.words import FAILED, Context, duration
 from beeyard.entrypoints.settings.workers import Providers, workers
@@ -39,10 +44,11 @@ class Settings(Struct, frozen=True):
 
 
 def load(path: str, *, environ: Environ[str, str], providers: Providers) -> Settings:
-    """The settings in a worker file, with the overlay for the environment that BEEYARD_ENVIRONMENT names.
+    """The settings in a worker file, with the overlay for the environment that BEEYARD_ENVIRONMENT names, and with the
+    lock file beside it.
 
     Args:
-        providers: provider -> the type of its section; a worker of any other is an error.
+        providers: name -> provider, of which only the types of its sections count; a worker of any other is an error.
 
     Raises:
         NotFound: `config_missing`, there is no such file.
@@ -61,7 +67,16 @@ def load(path: str, *, environ: Environ[str, str], providers: Providers) -> Sett
     settings = _settings(root, path, providers, forms, context) if root else None
     if settings is None or report.problems:
         raise _invalid(path, report)
-    return settings
+    return _as_locked(settings)
+
+
+def _as_locked(settings: Settings) -> Settings:
+    """With the lock file beside it, if that is there and this file says where packages come from."""
+    master, path = settings.master, lock_file.beside(settings.path)
+    if master.packages == PackagesSpec() or not os.path.lexists(path):
+        return settings
+    packages = structs.replace(master.packages, locked=lock_file.load(path))
+    return structs.replace(settings, master=structs.replace(master, packages=packages))
 
 
 def tree_of(path: str, *, environ: Environ[str, str]) -> Node:
@@ -96,14 +111,16 @@ def _settings(root: Node, path: str, providers: Providers, forms: dict[str, Form
     defaults = file.defaults
     if older := file.older_defaults.process_defaults:
         defaults = merge(older, defaults) if defaults else older
+    sources = secrets(file.secrets, context)
+    context = structs.replace(context, secrets=frozenset(sources))
+    supply = packages(file.package_manager, context)
+    context = structs.replace(context, repositories=supply.repositories)
     if file.workers is None:
         context.report.missing(root, "workers", "a list of workers")
         return None
-    sources = secrets(file.secrets, context)
-    context = structs.replace(context, secrets=frozenset(sources))
     return Settings(
         name=file.master.name or socket.gethostname(),
-        master=MasterSpec(listen(file.master, context), sources),
+        master=MasterSpec(listen(file.master, context), sources, supply),
         shutdown_timeout=_shutdown_timeout(file.master, context),
         workers=workers(file.workers, defaults, providers, str(place), context),
         path=str(place),

@@ -16,12 +16,13 @@ from beeyard.entrypoints.settings.words import FAILED, WORDS, Context, duration
 _STOPPING = ("stop", "graceful_timeout", "wait_delay")
 
 
-def section(node: Node, kind: type[Struct], worker_kind: str, context: Context) -> dict[str, Any]:
+def section(node: Node, kind: type[Struct], worker_kind: str, folder: str, context: Context) -> dict[str, Any]:
     """The section in plain values; empty when it can't be read.
 
     Args:
         kind: the provider's own type for it.
         worker_kind: the worker's `kind:`, for providers that have kinds.
+        folder: the working directory of one that names none.
     """
     if isinstance(node, Mapping):
         context = structs.replace(context, path=_search_path(node, context))
@@ -32,7 +33,7 @@ def section(node: Node, kind: type[Struct], worker_kind: str, context: Context) 
     if "kind" in fields:
         run = structs.replace(run, kind=worker_kind)
     if "working_directory" in fields and not run.working_directory:  # type: ignore[attr-defined]
-        run = structs.replace(run, working_directory=context.folder)
+        run = structs.replace(run, working_directory=folder)
     plain = msgspec.json.decode(msgspec.json.encode(run))
     return {name: plain[name] for name in fields if name in plain and getattr(run, name) != _default(fields[name])}
 

@@ -48,30 +48,35 @@ def read(file: str, environ: Environ[str, str], report: Report) -> Node | None:
     Raises:
         NotFound: `config_missing`, there is no such file.
     """
-    text = _text(file, report)
-    if text is None:
+    content = text(file, report)
+    if content is None:
         return None
     parse = toml_tree.read if file.endswith(".toml") else yaml_tree.read
-    return parse(file, text, report, lambda scalar: replace(scalar, environ, report))
+    return parse(file, content, report, lambda scalar: replace(scalar, environ, report))
 
 
-def _text(file: str, report: Report) -> str | None:
+def text(file: str, report: Report, kind: str = "worker file") -> str | None:
+    """What stands in a file of this kind; None when it can't be read, which is reported.
+
+    Raises:
+        NotFound: `config_missing`, there is no such file.
+    """
     place = Scalar(file, 1, "file", "")
     try:
         with Path(file).open("rb") as stream:
             content = stream.read(_LARGEST + 1)
     except FileNotFoundError:
         raise NotFound(
-            "config_missing", "no worker file {file}", file=file, hint="check its name and this folder"
+            "config_missing", "no {kind} {file}", kind=kind, file=file, hint="check its name and this folder"
         ) from None
     except IsADirectoryError:
-        report.add(place, "a directory", "a worker file")
+        report.add(place, "a directory", f"a {kind}")
         return None
     except OSError as error:
         report.add(place, (error.strerror or str(error)).lower(), "a file that can be read")
         return None
     if len(content) > _LARGEST:
-        report.add(place, "more than 4MB", "a worker file of at most 4MB")
+        report.add(place, "more than 4MB", f"a {kind} of at most 4MB")
         return None
     try:
         return content.decode("utf-8-sig")

@@ -4,6 +4,7 @@ what is missing is an error with a line, and relative names become absolute.
 
 import grp
 import os
+import posixpath
 import pwd
 import shutil
 from collections.abc import Callable, Mapping
@@ -39,6 +40,26 @@ def _program(node: Node, context: Context) -> Any:
         context.report.add(node, f"'{written}', not in any folder of PATH", "an executable file", context.path)
         return FAILED
     return os.path.join(context.folder, found)
+
+
+def _in_package(expected: str, itself: str | None) -> Read:
+    """A path relative to a package, or an absolute one. Neither is looked for: a package may not be there yet.
+
+    Args:
+        itself: what stands for the package's folder; None where a folder makes no sense.
+    """
+
+    def read(node: Node, context: Context) -> Any:
+        written = text(node, context)
+        if written is FAILED:
+            return FAILED
+        path = posixpath.normpath(written)
+        if (".." in written.split("/") and path[0] != "/") or (path == "." and itself is None):
+            context.report.wrong(node, expected)
+            return FAILED
+        return itself if path == "." else path
+
+    return read
 
 
 def _account(find: Callable[[str], str], what: str) -> Read:
@@ -89,8 +110,10 @@ ON_HOST: Mapping[str, Read] = {
     "executable": _program,
     "file": _path(_no_file, "an existing file"),
     "folder": _path(_no_folder, "an existing folder"),
+    "folder in package": _in_package("a folder in the package, without '..'", ""),
     "group": _account(_group, "group"),
     "new file": _path(lambda _: "", "a path"),
+    "program in package": _in_package("a path in the package, without '..', such as bin/tool", None),
     "user": _account(_user, "user"),
 }
 """The word beside a field's type -> how it is read."""

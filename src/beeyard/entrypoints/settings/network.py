@@ -1,7 +1,7 @@
 """`listen`, `tls` and `hosts` of the master: where it is reached, and what that takes."""
 
 from beeyard.domain.address import address, is_loopback
-from beeyard.domain.spec import ListenSpec
+from beeyard.domain.master import ListenSpec
 from beeyard.entrypoints.settings.decode import struct
 from beeyard.entrypoints.settings.shape import Master, Tls
 from beeyard.entrypoints.settings.tree import Mapping, Node, empty

@@ -3,8 +3,8 @@
 import os
 import re
 
+from beeyard.domain.master import SecretSource
 from beeyard.domain.secrets import secret_name
-from beeyard.domain.spec import SecretSource
 from beeyard.entrypoints.settings import shape
 from beeyard.entrypoints.settings.decode import struct
 from beeyard.entrypoints.settings.tree import Mapping, Node, Scalar, Sequence, empty

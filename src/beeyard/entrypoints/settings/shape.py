@@ -70,6 +70,7 @@ class File(Struct, rename={"older_defaults": "global"}):
 
     master: Master = field(default_factory=Master)
     secrets: Node | None = None
+    package_manager: Node | None = None
     defaults: Node | None = None
     older_defaults: Global = field(default_factory=Global)
     workers: Node | None = None
@@ -231,6 +232,7 @@ class Worker(Struct):
     kind: Node | None = None
     enabled: bool = True
     instances: Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000")] | None = None
+    package: Node | None = None
     depends_on: Node | None = None
     exit_on: Literal["never", "failure"] = "never"
     endpoints: dict[Name, Endpoint] = field(default_factory=dict)
@@ -245,12 +247,8 @@ class Worker(Struct):
 
 
 LATER: Mapping[type, Mapping[str, str]] = {
-    File: {
-        "package_manager": "packages",
-    },
     Global: {"module_defaults": "modules"},
     Worker: {
-        "package": "packages",
         **dict.fromkeys(("module", "module_type", "module_name", "config"), "the provider `module`"),
         "docker": "the provider `docker`",
         "kubernetes": "the provider `kubernetes`",

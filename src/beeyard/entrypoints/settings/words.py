@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from beeyard.domain import values
 from beeyard.domain.address import host
 from beeyard.domain.secrets import literal, references
+from beeyard.domain.sources import RepositorySpec
 from beeyard.entrypoints.settings import tree
 from beeyard.entrypoints.settings.tree import Node, Report, Scalar
 
@@ -25,13 +26,14 @@ FAILED: Final[Any] = object()
 
 
 class Context(Struct, frozen=True):
-    """What readers need beside the node: relative paths start at `folder`, bare programs are looked up in `path`, and
-    `secrets` are the names that the file gives to some."""
+    """What readers need beside the node: relative paths start at `folder`, bare programs are looked up in `path`,
+    `secrets` are the names that the file gives to some, and `repositories` those where packages come from."""
 
     report: Report
     folder: str
     path: str
     secrets: frozenset[str] = frozenset()
+    repositories: tuple[RepositorySpec, ...] = ()
 
 
 Read = Callable[[Node, Context], Any]
@@ -47,11 +49,11 @@ def text(node: Node, context: Context) -> Any:
 
 
 def _is_secret(node: Node, context: Context) -> bool:
-    """Whether it refers to a secret, which is reported: no field but those of an environment may."""
+    """Whether it refers to a secret, which is reported: only those fields may that ask `known_secrets`."""
     if not isinstance(node, Scalar) or not node.secret:
         return False
     hint = "everyone on this host can read arguments, and more; let the worker take it from a variable"
-    context.report.wrong(node, "a secret nowhere but in a worker's `environment`", hint)
+    context.report.wrong(node, "a secret nowhere but in an `environment`, a `password` or a `token`", hint)
     return True
 
 
@@ -178,6 +180,18 @@ def _call(written: str) -> str:
     raise ValueError(written)
 
 
+def _pattern(written: str) -> str:
+    if re.fullmatch(r"[a-z0-9_-]{0,63}\*|[a-z0-9][a-z0-9_-]{0,62}", written):
+        return written
+    raise ValueError(written)
+
+
+def _account(written: str) -> str:
+    if re.fullmatch(r"[^:\x00-\x1f\x7f\ud800-\udfff]{1,256}", written):
+        return written
+    raise ValueError(written)
+
+
 def _umask(written: str) -> int:
     if re.fullmatch(r"(0o?)?[0-7]{1,3}", written):
         return int(written.replace("o", ""), 8)
@@ -245,13 +259,18 @@ def _variable(node: Node, context: Context) -> Any:
     value = _text(node, context)
     if value is FAILED or not isinstance(node, Scalar):
         return FAILED
+    known_secrets(node, context)
+    return node.secret or literal(value)
+
+
+def known_secrets(node: Scalar, context: Context) -> None:
+    """Report each secret that it refers to and nobody defined."""
     for name in references(node.secret):
         if name not in context.secrets:
             near = get_close_matches(name, context.secrets, 1)
             known = f"known: {', '.join(sorted(context.secrets)) or 'none'}"
             hint = f"did you mean '{near[0]}'?" if near else known
             context.report.add(node, f"the secret '{name}'", "one that `secrets:` names", hint)
-    return node.secret or literal(value)
 
 
 boolean = parsed(_boolean, "true or false")
@@ -262,10 +281,12 @@ memory = parsed(_memory, "a size such as 64KB, 512MB or 1GB")
 signal = parsed(values.signal_number, "a signal such as SIGTERM, HUP or 15")
 
 WORDS: Mapping[str, Read] = {
+    "account": parsed(_account, "the name of an account, without ':'"),
     "call": parsed(_call, "a method such as proto.CoreService/Ping"),
     "environment": _environment,
     "host": parsed(host, "the name of a host, or an IP address, without port"),
     "name": parsed(values.worker_name, "1 to 64 letters, digits, '_' or '-'"),
+    "pattern": parsed(_pattern, "a package's name, or its beginning and '*'"),
     "port": parsed(_port, "a port from 0 to 65535, or `auto`"),
     "resource": parsed(_resource, f"one of {', '.join(_RESOURCES)}"),
     "resource limit": _resource_limit,

@@ -1,7 +1,7 @@
 """The `workers:` of a file into WorkerSpecs: defaults merged in, instances spread, spellings united, names checked."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct, structs
 
@@ -16,10 +16,22 @@ from beeyard.entrypoints.settings.limits import limits, with_priority
 from beeyard.entrypoints.settings.probes import probes
 from beeyard.entrypoints.settings.restarts import restart_policy
 from beeyard.entrypoints.settings.shape import LATER_VALUES, Worker
-from beeyard.entrypoints.settings.tree import Node, Scalar, empty, merge
+from beeyard.entrypoints.settings.sources import package
+from beeyard.entrypoints.settings.tree import Node, Scalar, below, empty, merge
 from beeyard.entrypoints.settings.words import FAILED, Context, choice, text
 
-Providers = Mapping[str, type[Struct]]
+
+class Provider(Protocol):
+    """What reading a worker takes of its provider: the type of its section, and of that of a worker from a package."""
+
+    @property
+    def section(self) -> type[Struct]: ...
+
+    @property
+    def packaged(self) -> type[Struct] | None: ...
+
+
+Providers = Mapping[str, Provider]
 
 _kind = choice(kinds.KINDS)
 
@@ -32,7 +44,7 @@ def workers(node: Node, defaults: Node | None, providers: Providers, origin: str
     specs: dict[str, list[WorkerSpec]] = {}
     needs: dict[str, Needs] = {}
     lines: dict[str, int] = {}
-    sections = [key for name, type_ in providers.items() for key in _keys(name, type_)]
+    sections = [key for name, known in providers.items() for key in _keys(name, known)]
     for item in node.items:
         whole = merge(defaults, item)
         worker = struct(whole, Worker, context, sections)
@@ -56,16 +68,16 @@ def workers(node: Node, defaults: Node | None, providers: Providers, origin: str
     ]
 
 
-def _keys(provider: str, type_: type[Struct]) -> list[str]:
+def _keys(name: str, provider: Provider) -> list[str]:
     """The keys of a worker in which the section of this provider stands."""
-    key = SECTIONS.get(provider, provider)
-    return [key] if key else list(type_.__struct_encode_fields__)
+    key = SECTIONS.get(name, name)
+    return [key] if key else list(provider.section.__struct_encode_fields__)
 
 
-def _section(node: tree.Mapping, provider: str, type_: type[Struct]) -> Node | None:
+def _section(node: tree.Mapping, name: str, provider: Provider) -> Node | None:
     """The section as written."""
-    entries = {key: node.entries[key] for key in _keys(provider, type_) if not empty(node.entries.get(key))}
-    if SECTIONS.get(provider, provider):
+    entries = {key: node.entries[key] for key in _keys(name, provider) if not empty(node.entries.get(key))}
+    if SECTIONS.get(name, name):
         return next(iter(entries.values()), None)
     return structs.replace(node, entries=entries) if entries else None
 
@@ -91,14 +103,20 @@ def _spec(
         endpoints = kinds.with_port(endpoints)
     if (worker.instances or 1) > 1:
         _no_fixed_ports(node, endpoints, context)
+    packaged = package(worker.package, context)
     run: dict[str, Any] = {}
     steps = WorkerSpec(WorkerId(""), "", {}).stop
-    for name, type_ in providers.items():
-        keys, written = _keys(name, type_), _section(node, name, type_)
+    for name, known in providers.items():
+        keys, written = _keys(name, known), _section(node, name, known)
+        if name == provider and written is None and known.packaged and not empty(worker.package):
+            written = tree.Mapping(node.file, node.line, below(node.path, keys[0]), {})  # The package says it all.
         if name == provider and written is None:
             context.report.missing(node, keys[0], f"what the provider {name} runs")
         elif name == provider and written:
-            run = section(written, type_, kind, context)
+            if known.packaged and not empty(worker.package):
+                run = section(written, known.packaged, kind, "", context)
+            else:
+                run = section(written, known.section, kind, context.folder, context)
             if name == "process":
                 run = with_priority(run, priority, worker.limits, context)
             steps = stop(written, context)
@@ -120,10 +138,11 @@ def _spec(
         stop=steps,
         limits=restricted,
         logs=LogSpec(worker.logs.max_size, worker.logs.max_files),
+        package=packaged,
         origin=origin,
     )
     if provider == "unmanaged":
-        return kinds.unmanaged(spec, own, node, providers[provider], context)
+        return kinds.unmanaged(spec, own, node, providers[provider].section, context)
     return spec
 
 

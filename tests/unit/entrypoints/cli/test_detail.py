@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from beeyard.application.views import WorkerDetail, WorkerView
+from beeyard.application.views import SupplyView, WorkerDetail, WorkerView
 from beeyard.domain.curve import Sample
 from beeyard.domain.health import Health
 from beeyard.domain.spec import Backoff, RestartPolicy, WorkerSpec
@@ -31,6 +31,7 @@ def test_show_is_one_readable_screen(worker: Callable[..., WorkerView]) -> None:
         waits_for="db to be ready",
         needed_by=["app", "cron"],
         refused={"remove": "it is running"},
+        supply=SupplyView("caddy 2.11.4", "0" * 64, "/s/packages/caddy", "checksum"),
     )
     assert Detail(view, NOON).text().splitlines() == [
         "web: running, ready (pid 4711)",
@@ -39,6 +40,7 @@ def test_show_is_one_readable_screen(worker: Callable[..., WorkerView]) -> None:
         "  uses       0.25 cores, 3.0 MB",
         "  wanted     up, by /etc/app/beeyard.yaml",
         "  attempt    1; 2 of its ends count towards its restart budget",
+        "  package    caddy 2.11.4, unsigned (checksum); in /s/packages/caddy",
         "  runs       executable path: /bin/web; executable exists: yes",
         "  http       http://127.0.0.1:1",
         "  waits for  db to be ready",

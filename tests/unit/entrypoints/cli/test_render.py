@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from beeyard.application.operations.info import InfoView
+from beeyard.application.operations.info import InfoView, PackagesView, RepositoryView
 from beeyard.application.views import WorkerView
 from beeyard.domain.errors import Invalid, NotFound, Problem
 from beeyard.entrypoints.cli import render
-from beeyard.entrypoints.cli.screen import printable
+from beeyard.entrypoints.cli.screen import YELLOW, painted, printable
 
 Make = Callable[..., WorkerView]
 NOON = 1_700_049_600.0  # 2023-11-15 12:00:00 UTC
@@ -97,6 +97,17 @@ def test_addresses_are_of_ready_workers(worker: Make) -> None:
         worker("late", ready=False, endpoints={"http": "http://127.0.0.1:3"}),
     ]
     assert render.addresses(views) == "web http   http://127.0.0.1:1\nweb admin  tcp://127.0.0.1:2"
+
+
+def test_info_tells_where_packages_come_from() -> None:
+    """What is damaged is named, and so is who signs nothing; without packages there is no such line."""
+    view = InfoView("1.0", "box", 10, 11, 12, "/s", "/s/master.sock", None, 3, "ok", {}, [])
+    assert "packages" not in render.info(view)
+    places = [RepositoryView(name, "binary", "/r", trust) for name, trust in (("main", "tuf"), ("dev", "unsigned"))]
+    view.packages = PackagesView(2, ["caddy 2.11.4"], places)
+    line = "packages   2 installed, damaged: caddy 2.11.4; from main, dev (unsigned)"
+    assert render.info(view).splitlines()[-1] == line
+    assert painted(line[11:], YELLOW) in render.info(view, colour=True)
 
 
 def test_info_is_one_line_a_fact() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from beeyard.domain.spec import ListenSpec
+from beeyard.domain.master import ListenSpec
 from beeyard.entrypoints.http import binding
 from beeyard.entrypoints.http.binding import PORTS, Unbound, bind, port_of, url
 

@@ -101,7 +101,17 @@ def test_the_schema_refuses_what_decoding_refuses(wrong: dict[str, Any]) -> None
     assert not found.is_valid({"specs": [good | wrong]})
 
 
-NAMES = ("a.B/C", "web", "/a", "job-01890a5d-ac96-774b-bcce-b302099a8057", f"1:{'0' * 64}")
+def test_the_schema_has_the_sections_of_workers_from_packages() -> None:
+    """They may say less, but only with a package."""
+    found = jsonschema_rs.validator_for(schema("Add"))
+    for run in ({}, {"executable_path": "bin/web"}):
+        bare = {"id": "web", "provider": "process", "run": run}
+        assert found.is_valid({"specs": [bare | {"package": "caddy:<3"}]})
+        assert not found.is_valid({"specs": [bare | {"package": ""}]})
+        assert not found.is_valid({"specs": [bare]})
+
+
+NAMES = ("a.B/C", "web", "/a", "any", "job-01890a5d-ac96-774b-bcce-b302099a8057", "0" * 64, f"1:{'0' * 64}")
 
 
 def test_no_name_may_end_with_a_line_end() -> None:

@@ -102,6 +102,18 @@ def test_a_section_is_looked_into_where_it_is_read() -> None:
         from_body(OPERATIONS["add"], f'{{"specs": [{SPEC.replace("process", "proces")}]}}'.encode())
 
 
+def test_the_section_of_a_worker_from_a_package_may_say_less() -> None:
+    """And name paths in the package."""
+    body = (
+        '{"specs": [{"id": "web", "provider": "process", "package": "caddy", "run": {"executable_path": "bin/web"}}]}'
+    )
+    (spec,) = from_body(OPERATIONS["add"], body.encode()).specs
+    assert (spec.package, spec.run) == ("caddy", {"executable_path": "bin/web"})
+    with pytest.raises(Invalid) as refused:
+        from_body(OPERATIONS["add"], body.replace('"package": "caddy", ', "").encode())
+    assert said(refused) == ['specs[0].run.executable_path: found "bin/web", expected an absolute path']
+
+
 def test_a_whole_number_may_be_written_as_json_writes_them() -> None:
     """1.0 and 1e3 are whole numbers to everybody but some programs."""
     assert from_body(OPERATIONS["ps"], b'{"limit": 1.0}').limit == 1

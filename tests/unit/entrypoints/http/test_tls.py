@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from beeyard.domain.spec import ListenSpec
+from beeyard.domain.master import ListenSpec
 from beeyard.entrypoints.http.tls import Certificates, Unusable, context
 from tests.end_to_end.calls import certificate
 

@@ -14,7 +14,6 @@ Load = Callable[..., settings.Settings]
 Errors = Callable[..., list[str]]
 One = Callable[..., WorkerSpec]
 
-SECTIONS = {name: provider.section for name, provider in PROVIDERS.items()}
 SHELL = "workers:\n- id: web\n  execution: {executable_path: /bin/sh}\n"
 """The smallest worker file; more keys of the worker may follow."""
 
@@ -26,7 +25,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
     def do(text: str | bytes, file: str = "beeyard.yaml", **environ: str) -> settings.Settings:
         Path(file).write_bytes(text.encode() if isinstance(text, str) else text)
-        return settings.load(file, environ={"PATH": "/usr/bin:/bin", **environ}, providers=SECTIONS)
+        return settings.load(file, environ={"PATH": "/usr/bin:/bin", **environ}, providers=PROVIDERS)
 
     return do
 

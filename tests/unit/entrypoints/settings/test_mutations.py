@@ -8,11 +8,12 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
+from beeyard.adapters.providers import PROVIDERS
 from beeyard.adapters.providers.process.section import ProcessSection
 from beeyard.domain.errors import Invalid
+from beeyard.domain.master import MasterSpec
 from beeyard.domain.spec import WorkerSpec
-from beeyard.entrypoints.settings import load, shape
-from tests.unit.entrypoints.settings.conftest import SECTIONS
+from beeyard.entrypoints.settings import load, shape, sources_shape
 from tests.unit.entrypoints.settings.test_documentation import DOCS
 from tests.unit.entrypoints.settings.test_toml import TEXT
 
@@ -38,7 +39,7 @@ EDIT = strategies.tuples(strategies.floats(0, 1), strategies.integers(0, 30), JU
 KEYS = sorted(
     {
         field.encode_name
-        for kind in [*vars(shape).values(), ProcessSection]
+        for kind in [*vars(shape).values(), *vars(sources_shape).values(), ProcessSection]
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
         for field in msgspec.structs.fields(kind)
     }
@@ -72,7 +73,7 @@ def check(file: Path, text: str) -> None:
     """Load it; whole settings can be stored, and errors name their line."""
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        loaded = load(str(file), environ={"PATH": "/usr/bin:/bin"}, providers=SECTIONS)
+        loaded = load(str(file), environ={"PATH": "/usr/bin:/bin"}, providers=PROVIDERS)
     except Invalid as error:
         problems = error.problems
         lines = len(text.splitlines()) + 1
@@ -81,6 +82,7 @@ def check(file: Path, text: str) -> None:
         assert all(problem.path and problem.found and problem.expected for problem in problems)
     else:
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(loaded.workers), type=list[WorkerSpec]) == loaded.workers
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(loaded.master), type=MasterSpec) == loaded.master
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from beeyard.domain.spec import ListenSpec
+from beeyard.domain.master import ListenSpec
 from tests.unit.entrypoints.settings.conftest import SHELL, Errors, Load
 
 LOOPBACK = "beeyard.yaml:4: master.listen: found '{}', expected a loopback address, or `tls` beside it (tls: " + (

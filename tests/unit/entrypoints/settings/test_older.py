@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from ruamel.yaml import YAML
 
+from beeyard.adapters.providers import PROVIDERS
 from beeyard.domain.errors import Invalid
 from beeyard.domain.spec import LogSpec
 from beeyard.domain.values import Memory
 from beeyard.entrypoints.settings import Settings, load, older_shape
-from tests.unit.entrypoints.settings.conftest import SECTIONS
 
 OLDER = Path(__file__).parents[4] / "docs" / "worker-file-older.yaml"
 CASES = sorted((Path(__file__).parents[3] / "cases" / "worker-files").glob("*.yaml"))
@@ -23,7 +23,7 @@ ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/home/bee"}
 
 def loaded(file: Path) -> Settings:
     """A file, in this test's environment."""
-    return load(str(file), environ=ENVIRON, providers=SECTIONS)
+    return load(str(file), environ=ENVIRON, providers=PROVIDERS)
 
 
 @pytest.fixture

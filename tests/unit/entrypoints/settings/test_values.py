@@ -49,9 +49,6 @@ from tests.unit.entrypoints.settings.conftest import Errors, One
         ("exit_on: failur", "workers[0].exit_on: found 'failur', expected never or failure (did you mean 'failure'?)"),
         ("schedule: '* * * * *'", "workers[0].schedule: found '* * * * *', not supported by this version yet, expected "
          "another value (needs schedules: remove it)"),
-        ("package: caddy:>=2.11,<3", "workers[0].package: found 'package', not supported by this version yet, "
-         "expected no "
-         "such key (needs packages: remove it)"),
     ],
 )  # fmt: skip
 def test_wrong_values_are_told_with_what_was_expected(wrong: Errors, keys: str, error: str) -> None:
@@ -81,8 +78,8 @@ def test_all_problems_come_at_once_in_the_order_of_the_lines(errors: Errors) -> 
         "beeyard.yaml:5: workers[1].id: found nothing, expected a name: 1 to 64 letters, digits, '_' or '-'",
         "beeyard.yaml:6: master.log_level: found 1, expected debug, info, warn or error",
         "beeyard.yaml:6: master.nam: found 'nam', expected a known key (did you mean 'name'?)",
-        "beeyard.yaml:7: fleet: found 'fleet', expected a known key (known: defaults, global, master, secrets, "
-        "workers)",
+        "beeyard.yaml:7: fleet: found 'fleet', expected a known key (known: defaults, global, master, "
+        "package_manager, secrets, workers)",
     ]
 
 

@@ -5,7 +5,8 @@ import socket
 import msgspec
 import pytest
 
-from beeyard.domain.spec import Endpoint, LogSpec, MasterSpec, Need, WorkerSpec
+from beeyard.domain.master import MasterSpec
+from beeyard.domain.spec import Endpoint, LogSpec, Need, WorkerSpec
 from beeyard.domain.values import Memory
 from tests.unit.entrypoints.settings.conftest import SHELL, Errors, Load, One
 

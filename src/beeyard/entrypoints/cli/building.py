@@ -1,0 +1,128 @@
+"""`package build`: a folder with a package file becomes an archive and its description. Signs and installs nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from beeyard.adapters.archives.collect import collect
+from beeyard.adapters.archives.pack import pack
+from beeyard.domain.errors import Invalid, Problem, Unavailable
+from beeyard.domain.file_list import Fault
+from beeyard.domain.links import Links
+from beeyard.domain.packages import Description, FileEntry, Manifest, Platform
+from beeyard.entrypoints.settings import package_file
+from beeyard.entrypoints.settings.package_file import Written
+from beeyard.entrypoints.settings.tree import Report
+
+
+class Built(Struct, frozen=True):
+    """What was made: `files` so many, `size` bytes unpacked; `digest` names what will lie on a host, and `sha256` the
+    archive of `packed` bytes."""
+
+    name: str
+    version: str
+    platform: str
+    files: int
+    size: int
+    digest: str
+    packed: int
+    sha256: str
+    payload: str
+    description: str
+
+
+def build(folder: str, output: str, platform: str | None) -> tuple[Built, Sequence[str]]:
+    """Make a package; each file is there whole, or as it was before, and the description comes last.
+
+    What was made, and the empty folders that are not in it.
+
+    Raises:
+        NotFound: `config_missing`, there is no package file.
+        Invalid: `config_invalid`, the package file is wrong, or names what is not there; `package_unfit`, the folder
+            holds what no package can, all of it; `output_inside`, the output lies in the folder.
+        Refused: `package_changed`, somebody writes into the folder.
+        Unavailable: `output_unwritable`.
+    """
+    written = package_file.load(package_file.find(folder))
+    manifest = _on(written.manifest, platform)
+    if Path(output).resolve().is_relative_to(Path(folder).resolve()):
+        text, hint = "{output} lies in {folder}: the next package would hold this one", "name another: -o OUT"
+        raise Invalid("output_inside", text, hint=hint, output=output, folder=folder)
+    found = collect(folder)
+    if found.faults:
+        raise _unfit(folder, found.faults)
+    _check(written, found.files)
+    return _write(manifest, folder, found.files, Path(output)), found.empty
+
+
+def _on(manifest: Manifest, platform: str | None) -> Manifest:
+    if platform is None:
+        return manifest
+    try:
+        return replace(manifest, platform=msgspec.convert(platform, Platform))
+    except msgspec.ValidationError:
+        text = "--platform {platform}: expected `any`, or SYSTEM-MACHINE such as linux-x86_64"
+        raise Invalid("usage", text, platform=platform) from None
+
+
+def _unfit(folder: str, faults: Sequence[Fault]) -> Invalid:
+    problems = [Problem(fault.path, f"an entry that {fault.what}", "one that every host can hold") for fault in faults]
+    count = "one entry" if len(faults) == 1 else f"{len(faults)} entries"
+    text = "{count} of {folder} can't be in a package"
+    return Invalid("package_unfit", text, problems=problems, count=count, folder=folder)
+
+
+def _check(written: Written, files: Sequence[FileEntry]) -> None:
+    """What the package runs is in it, and can be run. Raises Invalid."""
+    report = Report()
+    here = {entry.path: entry for entry in files}
+    links = Links({entry.path: entry.link for entry in files if entry.link})
+    process, module = written.manifest.process, written.manifest.module
+    for key, path in (
+        ("executable_path", process.executable_path if process else None),
+        ("module_path", module.module_path if module else None),
+    ):
+        if path is None:
+            continue
+        entry = here.get(links.end(path) or "")
+        if entry is None:
+            report.wrong(written.places[key], "a file of this package")
+        elif key == "executable_path" and not entry.executable:
+            report.wrong(written.places[key], "a file that can be executed", f"chmod +x {path}")
+    if report.problems:
+        raise package_file.invalid(next(iter(written.places.values())).file, report)
+
+
+def _write(manifest: Manifest, folder: str, files: tuple[FileEntry, ...], output: Path) -> Built:
+    name = f"{manifest.name}-{manifest.version}-{manifest.platform}"
+    payload_path, description_path = output / f"{name}.tar.zst", output / f"{name}.json"
+    trials = [path.with_name(f".{path.name}.part") for path in (payload_path, description_path)]
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        payload = replace(pack(folder, files, str(trials[0])), name=payload_path.name)
+        description = Description(manifest, files, payload)
+        trials[1].write_bytes(msgspec.json.Encoder(order="deterministic").encode(description) + b"\n")
+        trials[0].replace(payload_path)
+        trials[1].replace(description_path)
+    except OSError as error:
+        text = "{file} can't be written: {reason}"
+        file = str(error.filename or output)
+        raise Unavailable("output_unwritable", text, file=file, reason=error.strerror) from None
+    finally:
+        for trial in trials:
+            trial.unlink(missing_ok=True)
+    return Built(
+        manifest.name,
+        manifest.version,
+        manifest.platform,
+        len(files),
+        description.size,
+        description.digest,
+        payload.size,
+        payload.sha256,
+        str(payload_path),
+        str(description_path),
+    )

@@ -1,0 +1,55 @@
+"""`beeyard package build`, which needs no master: it reads options and prints what was made."""
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from beeyard.entrypoints.cli.building import Built
+
+_FOLDER = click.Path(file_okay=False, path_type=str)
+
+
+@click.command("build", short_help="Make a package from a folder")
+@click.argument("folder", type=_FOLDER)
+@click.option("-o", "--output", type=_FOLDER, default=".", metavar="OUT", help="Write it there.  [default: here]")
+@click.option("--platform", metavar="P", help="What it runs on, such as linux-x86_64.  [default: the file's, or any]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; errors as well.")
+def build(folder: str, output: str, platform: str | None, as_json: bool) -> None:
+    """Make a package from FOLDER, which has a package.yaml; only .git is left out.
+
+    Writes NAME-VERSION-PLATFORM.tar.zst with the files, and NAME-VERSION-PLATFORM.json, which describes them and is
+    what a repository signs. The same files make the same bytes: times, owners and the order of folders do not count.
+    """
+    from beeyard.entrypoints.cli.building import build as made
+    from beeyard.entrypoints.cli.screen import colours, say, show
+
+    built, empty = made(folder, output, platform)
+    if as_json:
+        import msgspec
+
+        from beeyard.entrypoints.cli.asking import show_json
+
+        show_json(msgspec.json.encode(built))
+    else:
+        show("\n".join(_row(name, text, colours(sys.stdout)) for name, text in _rows(built)))
+    if empty:
+        say(f"left out, for a package holds no empty folders: {', '.join(empty)}")
+
+
+def _rows(built: "Built") -> Iterator[tuple[str, str]]:
+    from beeyard.domain.values import human_memory
+
+    yield "package", f"{built.name} {built.version} ({built.platform})"
+    yield "files", f"{built.files}, {human_memory(built.size)}; packed {human_memory(built.packed)}"
+    yield "digest", built.digest
+    yield "payload", built.payload
+    yield "described", built.description
+
+
+def _row(name: str, text: str, colour: bool) -> str:
+    from beeyard.entrypoints.cli.screen import DIM, painted
+
+    return f"{painted(f'{name:<10}', DIM) if colour else f'{name:<10}'} {text}"

@@ -1,0 +1,59 @@
+"""The master as a part of somebody else's program: it lives as long as a block of that, without HTTP and a daemon."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from beeyard import bootstrap
+from beeyard.adapters.host.launcher import quit_launcher
+from beeyard.application import master as application
+from beeyard.domain.errors import Refused, Unavailable
+from beeyard.entrypoints import package_folder
+from beeyard.launcher.locks import holder, lock
+from beeyard.launcher.paths import Paths
+
+
+class Master(application.Master):
+    """The master, for use inside a program of one's own."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, state_dir: str, *, keep_running: bool = False, shutdown_timeout: float = 30.0
+    ) -> AsyncIterator["Master"]:
+        """Supervise from within this program, with state in this folder. The launcher then starts no master.
+
+        Args:
+            keep_running: leave workers running at the end; whoever opens the folder next takes them over. Else they
+                are stopped, dependents first, and started again by the next to open.
+            shutdown_timeout: seconds until a worker that does not stop is killed.
+
+        Raises:
+            Refused: `master_running`, when another master serves this folder.
+            Unavailable: `state_unwritable`, when the folder can't be made or written.
+        """
+        paths = Paths(state_dir)
+        try:
+            paths.create()
+            held = lock(paths.master_lock)
+        except OSError as error:
+            text = "the state folder {path} can't be used: {reason}"
+            raise Unavailable("state_unwritable", text, path=paths.state, reason=error.strerror) from None
+        if held is None:
+            pid = holder(paths.master_lock)
+            raise Refused("master_running", "another master (pid {pid}) serves {state}", pid=pid, state=paths.state)
+        try:
+            built = await bootstrap.build(paths, keep_master=[], read=package_folder.read, kind=cls)
+            try:
+                async with built.master.running():
+                    await built.master.release()
+                    try:
+                        yield built.master
+                    finally:
+                        if not keep_running:
+                            await built.master.shut_down(shutdown_timeout)
+            finally:
+                if not keep_running:
+                    await quit_launcher(paths)  # Which stays if a worker is stuck.
+        finally:
+            os.close(held)

@@ -1,0 +1,225 @@
+"""`package.yaml` as a Manifest. Knows both forms (`executable:` is the older `process:`); looks at no other file.
+
+Variables are not replaced in it: a package is the same wherever it is made.
+"""
+
+import posixpath
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+from msgspec import Struct, field
+
+from beeyard.domain import packages
+from beeyard.domain.errors import Invalid, NotFound
+from beeyard.domain.packages import Dependency, Deployment, HealthCheck, Manifest, ModuleEntry, ProcessEntry
+from beeyard.domain.values import Duration, Memory
+from beeyard.entrypoints.settings import yaml_tree
+from beeyard.entrypoints.settings.decode import struct
+from beeyard.entrypoints.settings.files import text
+from beeyard.entrypoints.settings.shape import Positive
+from beeyard.entrypoints.settings.tree import Node, Report, Scalar, Sequence
+from beeyard.entrypoints.settings.words import FAILED, Context, Read, choice, parsed
+
+NAMES = ("package.yaml", "worker-package.yaml")
+
+
+class Process(Struct):
+    """`process:`."""
+
+    executable_path: Node
+    args: tuple[str, ...] = ()
+
+
+class Executable(Struct):
+    """`executable:`."""
+
+    path: Node
+    args: tuple[str, ...] = ()
+
+
+class Module(Struct):
+    """`module:`."""
+
+    module_path: Node
+    entry_point: str
+
+
+class Need(Struct):
+    """One of `dependencies:`."""
+
+    name: Node
+    version: Node | None = None
+    required: bool = True
+
+
+class Resources(Struct):
+    """`resources:`."""
+
+    min_memory: Memory = Memory(0)
+    min_disk: Memory = Memory(0)
+
+
+class Check(Struct):
+    """`health_check:`."""
+
+    endpoint: str
+    interval: Positive = Duration(30.0)
+
+
+class File(Struct):
+    """The whole file."""
+
+    name: Node
+    version: Node
+    platform: Node | None = None
+    description: str = ""
+    supported_types: Node | None = None
+    process: Process | None = None
+    executable: Executable | None = None
+    module: Module | None = None
+    dependencies: tuple[Need, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    health_check: Check | None = None
+
+
+class Written(Struct, frozen=True):
+    """The manifest, and where its paths are written: `executable_path` and `module_path`, as far as they are."""
+
+    manifest: Manifest
+    places: Mapping[str, Node]
+
+
+def find(folder: str) -> str:
+    """The package file of a folder.
+
+    Raises:
+        NotFound: `config_missing`, there is none.
+        Invalid: `config_ambiguous`, there are both.
+    """
+    here = [str(path) for name in NAMES if (path := Path(folder, name)).exists()]
+    if not here:
+        hint = "write one: name, version, and what it runs"
+        raise NotFound("config_missing", "no {file} in {folder}", file=NAMES[0], folder=folder, hint=hint)
+    if len(here) > 1:
+        both = " and ".join(NAMES)
+        raise Invalid("config_ambiguous", "{folder} has {files}", folder=folder, files=both, hint="keep one")
+    return here[0]
+
+
+def load(path: str) -> Written:
+    """What a package file says.
+
+    Raises:
+        NotFound: `config_missing`, there is no such file.
+        Invalid: `config_invalid`, with every problem found, in the order of the lines.
+    """
+    report = Report()
+    context = Context(report, str(Path(path).absolute().parent), "")
+    content = text(path, report, "package file")
+    root = None if content is None else yaml_tree.read(path, content, report, lambda scalar: scalar)
+    file = struct(root, File, context) if root else None
+    written = _written(file, context) if file else None
+    if root and written and not report.problems:
+        _fits(root, written.manifest, report)
+    if written is None or report.problems:
+        raise invalid(path, report)
+    return written
+
+
+def invalid(path: str, report: Report) -> Invalid:
+    """All that was reported, as one error."""
+    problems = sorted(report.problems, key=lambda problem: problem.line)
+    count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return Invalid("config_invalid", "{count} in {file}", problems=problems, count=count, file=path)
+
+
+def _written(file: File, context: Context) -> Written:
+    places: dict[str, Node] = {}
+    if runs := file.process or file.executable:
+        places["executable_path"] = runs.executable_path if isinstance(runs, Process) else runs.path
+    if file.module:
+        places["module_path"] = file.module.module_path
+    check = file.health_check
+    manifest = Manifest(
+        name=_name(file.name, context),
+        version=_version(file.version, context),
+        platform=packages.ANY if file.platform is None else _platform(file.platform, context),
+        description=file.description,
+        process=_process(file, context),
+        module=ModuleEntry(_inner(file.module.module_path, context), file.module.entry_point) if file.module else None,
+        dependencies=tuple(_dependency(need, context) for need in file.dependencies),
+        min_memory=file.resources.min_memory,
+        min_disk=file.resources.min_disk,
+        health_check=HealthCheck(check.endpoint, check.interval) if check else None,
+    )
+    if file.supported_types is not None:
+        _agree(file.supported_types, manifest, context)
+    return Written(manifest, places)
+
+
+def _process(file: File, context: Context) -> ProcessEntry | None:
+    """Both spellings may be there, if they say the same."""
+    entry = ProcessEntry(_inner(file.process.executable_path, context), file.process.args) if file.process else None
+    if file.executable is None:
+        return entry
+    older = ProcessEntry(_inner(file.executable.path, context), file.executable.args)
+    if entry and entry != older:
+        context.report.wrong(file.executable.path, "the same as `process` says, or no `executable` at all")
+    return entry or older
+
+
+def _dependency(need: Need, context: Context) -> Dependency:
+    return Dependency(_name(need.name, context), _range(need.version, context) if need.version else "", need.required)
+
+
+def _agree(node: Node, manifest: Manifest, context: Context) -> None:
+    """What it says it can run as is what it has an entry for."""
+    said = [_type(item, context) for item in (node.items if isinstance(node, Sequence) else [node])]
+    if FAILED not in said and set(said) != set(manifest.supported_types):
+        there = " and ".join(f"`{name}`" for name in manifest.supported_types) or "neither `process` nor `module`"
+        context.report.add(node, ", ".join(map(repr, said)) or "an empty list", f"what this file has: {there}")
+
+
+def _fits(root: Node, manifest: Manifest, report: Report) -> None:
+    """What is well written may still be too long for a description that goes to others."""
+    try:
+        msgspec.convert(msgspec.to_builtins(manifest), Manifest)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at ")
+        place = Scalar(root.file, root.line, path.strip("`$.") or "file", "")
+        report.add(place, "too much", what.removeprefix("Expected "))
+
+
+def _matching(pattern: str, expected: str) -> Read:
+    def parse(written: str) -> str:
+        if not re.fullmatch(pattern, written):
+            raise ValueError(expected)
+        return written
+
+    return parsed(parse, expected)
+
+
+def _canonical(written: str) -> str:
+    """One spelling of a version: 1.2-RC.1 is 1.2rc1."""
+    if len(found := str(packages.version(written))) > 64:
+        raise ValueError(packages.VERSION_EXPECTED)
+    return found
+
+
+def _within(written: str) -> str:
+    """One spelling of a path that stays in the package: ./bin//tool is bin/tool."""
+    path = posixpath.normpath(written)
+    if not written or path.startswith(("/", "../")) or path in (".", ".."):
+        raise ValueError(written)
+    return path
+
+
+_name = _matching(packages.NAME, packages.NAME_EXPECTED)
+_platform = _matching(packages.PLATFORM, "`any`, or SYSTEM-MACHINE such as linux-x86_64")
+_version = parsed(_canonical, packages.VERSION_EXPECTED)
+_range = parsed(packages.range_of, packages.RANGE_EXPECTED)
+_inner = parsed(_within, "a path in the package, such as bin/tool")
+_type = choice(get_args(Deployment))

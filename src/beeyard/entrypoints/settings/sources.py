@@ -1,0 +1,75 @@
+"""`package_manager:` of a file and `package:` of a worker: where packages come from, and which one a worker runs from.
+
+Knows the older spelling of the block. Says of no package whether there is one, and looks into no repository.
+"""
+
+from typing import Any
+
+import msgspec
+
+from beeyard.domain.errors import Refused
+from beeyard.domain.packages import RANGE_EXPECTED, wanted
+from beeyard.domain.sources import PackagePolicies, PackagesSpec, RepositorySpec, bound
+from beeyard.domain.spec import PackageRef
+from beeyard.entrypoints.settings.decode import struct
+from beeyard.entrypoints.settings.repositories import manager, repository
+from beeyard.entrypoints.settings.sources_shape import PackageManager
+from beeyard.entrypoints.settings.tree import Mapping, Node, Sequence, empty
+from beeyard.entrypoints.settings.words import FAILED, Context, parsed
+
+_ELSEWHERE = {
+    "registry": "name repositories under `repositories`, each with its `url`",
+    "namespace": "say under `packages` of a repository which names it has",
+    "cache_dir": "packages lie in the state folder, which --state-dir names",
+}
+"""Key of the older `config:` -> where the same thing is said."""
+
+
+def packages(node: Node | None, context: Context) -> PackagesSpec:
+    """The block, or what holds without one: no repository, and the default policies."""
+    block = None if node is None or empty(node) else struct(node, PackageManager, context)
+    if block is None:
+        return PackagesSpec()
+    usual = manager(block.type, "binary", context)
+    for key, value in block.config.items():
+        context.report.add(value, f"`{key}`", "nothing under `config`", _ELSEWHERE.get(key, ""))
+    policies = PackagePolicies(**msgspec.structs.asdict(block.policies))
+    return PackagesSpec(_repositories(block.repositories, usual, context), policies)
+
+
+def package(node: Node | None, context: Context) -> PackageRef:
+    """The package that a worker runs from, in one spelling: `name`, or `name:RANGE`. Empty if it runs from none."""
+    written = "" if node is None or empty(node) else _package(node, context)
+    if not written or written is FAILED or node is None:
+        return ""
+    try:
+        bound(written.partition(":")[0], context.repositories)
+    except Refused as error:
+        context.report.add(node, str(error), "a package of one repository", error.hint)
+    return str(written)
+
+
+def _repositories(node: Node | None, usual: str, context: Context) -> tuple[RepositorySpec, ...]:
+    if node is None or empty(node):
+        return ()
+    if not isinstance(node, Sequence):
+        context.report.wrong(node, "a list of repositories")
+        return ()
+    known: dict[str, tuple[int, RepositorySpec]] = {}
+    for item in node.items:
+        spec = repository(item, usual, context)
+        if spec is None or not isinstance(item, Mapping):
+            continue
+        line, _ = known.setdefault(spec.name, (item.line, spec))
+        if known[spec.name][1] is not spec:
+            place = item.entries["name"]
+            context.report.add(place, f"'{spec.name}' again, after line {line}", "a name of its own")
+    return tuple(spec for _, spec in known.values())
+
+
+def _in_one_spelling(written: str) -> Any:
+    found = wanted(written)
+    return msgspec.convert(f"{found.name}:{found.range}" if found.range else found.name, PackageRef)
+
+
+_package = parsed(_in_one_spelling, f"a package's name, then perhaps ':' and {RANGE_EXPECTED}")

@@ -1,0 +1,122 @@
+"""A signed repository that grows: packages of shell scripts, and a web server that can be slow or ask who is there."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beeyard.adapters.repositories.publishing import Workshop, add, init, publish
+from beeyard.entrypoints.cli.building import build
+
+SLEEP = "exec sleep 1000"
+
+
+class Shelf:
+    """All of it below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "repository"
+        self._home = folder
+        self._workshop = Workshop(self.folder, folder / "keys")
+        init(self._workshop, [folder / "root.key"], 1)
+
+    def put(self, name: str, *versions: str, script: str = SLEEP, ballast: int = 0, **manifest: Any) -> "Shelf":
+        """Builds whose executable is this script; `ballast`: bytes beside it that no packer makes smaller."""
+        builds = [self._build(name, version, script, ballast, manifest) for version in versions]
+        add(self._workshop, builds, "acme")
+        publish(self._workshop)
+        return self
+
+    def payload(self, name: str, version: str) -> Path:
+        """The one that readers are given."""
+        (found,) = self.folder.glob(f"targets/acme/{name}/{version}/any/*.payload.tar.zst")
+        return found
+
+    def spec(self, name: str = "hive", url: str = "", **more: Any) -> dict[str, Any]:
+        """How a worker file names it."""
+        where = {"url": url} if url else {"path": str(self.folder)}
+        return {"name": name, **where, "root": str(self.folder / "metadata" / "1.root.json"), **more}
+
+    def _build(self, name: str, version: str, script: str, ballast: int, manifest: dict[str, Any]) -> Path:
+        source = self._home / "sources" / f"{name}-{version}"
+        source.mkdir(parents=True)
+        program = source / "serve"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        if ballast:
+            with open("/dev/urandom", "rb") as noise:
+                (source / "ballast").write_bytes(noise.read(ballast))
+        written = {"name": name, "version": version, "executable": {"path": "serve"}, **manifest}
+        (source / "package.yaml").write_bytes(msgspec.json.encode(written))  # JSON is YAML.
+        return Path(build(str(source), str(self._home / "built"), None)[0].payload)
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """A reader that was killed is no news."""
+
+
+class Server:
+    """Serves a folder. `gate`: while it is closed, payloads come by half; `token`: who has another gets nothing."""
+
+    def __init__(self, folder: Path, token: str) -> None:
+        self.gate, self.half = threading.Event(), threading.Event()
+        self.gate.set()
+        self.refused = 0
+        served = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                file = folder / self.path.lstrip("/")
+                known = not token or self.headers["Authorization"] == f"Bearer {token}"
+                served.refused += not known
+                data = file.read_bytes() if known and file.is_file() else b""
+                self._head(401 if not known else 200 if data else 404, len(data))
+                with contextlib.suppress(ConnectionError):
+                    sent = self._half(data) if ".payload." in file.name and not served.gate.is_set() else 0
+                    self.wfile.write(data[sent:])
+
+            def _half(self, data: bytes) -> int:
+                """Little by little, as over a thin line; then nothing."""
+                half = len(data) // 2
+                for begin in range(0, half, half // 10 + 1):
+                    self.wfile.write(data[begin : min(half, begin + half // 10 + 1)])
+                    served.gate.wait(0.05)
+                served.half.set()
+                served.gate.wait()
+                return half
+
+            def _head(self, status: int, length: int) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(length))
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Says nothing."""
+
+        self._server = _Quiet(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "Server":
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.gate.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextlib.contextmanager
+def serving(shelf: Shelf, token: str = "") -> Iterator[Server]:
+    """A web server on loopback."""
+    with Server(shelf.folder, token) as server:
+        yield server

@@ -1,0 +1,166 @@
+"""`package build` makes the same package of the same files wherever and whenever, and says what it can't take."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from beeyard.adapters.archives.unpack import unpack
+from beeyard.domain.packages import Description
+from tests.unit.entrypoints.cli.conftest import Run
+
+FILE = "name: tool\nversion: 1.0\nexecutable: {path: bin/tool}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A package's folder."""
+    made = tmp_path / "tool"
+    for path, content in {"package.yaml": FILE, "bin/tool": "#!/bin/sh\n", "lib/b": "b", "lib/a": "a"}.items():
+        (made / path).parent.mkdir(parents=True, exist_ok=True)
+        (made / path).write_text(content)
+    (made / "bin" / "tool").chmod(0o755)
+    return made
+
+
+async def test_a_folder_becomes_a_package(run: Run, folder: Path, tmp_path: Path) -> None:
+    """The archive and the description that fits it; on the host that has both the files come out."""
+    code, out, err = run("package", "build", str(folder), "-o", f"{tmp_path}/new/out", "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    payload, described = tmp_path / "new/out/tool-1.0-any.tar.zst", tmp_path / "new/out/tool-1.0-any.json"
+    description = msgspec.json.decode(described.read_bytes(), type=Description)
+    assert told == {
+        "name": "tool",
+        "version": "1.0",
+        "platform": "any",
+        "files": 4,
+        "size": len(FILE) + 12,
+        "digest": description.digest,
+        "packed": payload.stat().st_size,
+        "sha256": description.payload.sha256,
+        "payload": str(payload),
+        "description": str(described),
+    }
+    assert sorted(path.name for path in payload.parent.iterdir()) == [described.name, payload.name]
+    assert description.payload.name == payload.name
+    assert [(entry.path, entry.executable) for entry in description.files] == [
+        ("bin/tool", True),
+        ("lib/a", False),
+        ("lib/b", False),
+        ("package.yaml", False),
+    ]
+    into = tmp_path / "into"
+    into.mkdir()
+    await unpack(str(payload), description, str(into))
+    assert subprocess.run([into / "bin" / "tool"], check=True).returncode == 0
+
+
+def test_it_is_told_in_a_line_a_fact(run: Run, folder: Path, tmp_path: Path) -> None:
+    """For people; what was left out is talk, and the platform is what was asked for."""
+    (folder / "empty").mkdir()
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config").write_text("x")
+    code, out, err = run("package", "build", str(folder), "-o", str(tmp_path / "out"), "--platform", "linux-x86_64")
+    description = msgspec.json.decode((tmp_path / "out/tool-1.0-linux-x86_64.json").read_bytes(), type=Description)
+    assert (code, err) == (0, "left out, for a package holds no empty folders: empty\n")
+    assert out.splitlines() == [
+        "package    tool 1.0 (linux-x86_64)",
+        f"files      4, {description.size} B; packed {description.payload.size} B",
+        f"digest     {description.digest}",
+        f"payload    {tmp_path}/out/tool-1.0-linux-x86_64.tar.zst",
+        f"described  {tmp_path}/out/tool-1.0-linux-x86_64.json",
+    ]
+
+
+def test_the_same_files_make_the_same_bytes(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the order in the folder, the times, the umask, the working folder, and the name of the folder."""
+    assert run("package", "build", str(folder), "-o", str(tmp_path / "one"))[0] == 0
+    other = tmp_path / "elsewhere"
+    before = os.umask(0o077)
+    try:
+        for path in sorted(folder.rglob("*"), reverse=True):
+            target = other / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file():
+                shutil.copyfile(path, target)
+                os.utime(target, (1, 1))
+        (other / "bin" / "tool").chmod(0o700)
+        monkeypatch.chdir(other)
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        assert run("package", "build", ".", "-o", str(tmp_path / "two"))[0] == 0
+    finally:
+        os.umask(before)
+    made = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two")]
+    assert made[0] == made[1]
+    assert list(made[0])
+
+
+def test_all_that_no_package_can_hold_is_named(run: Run, folder: Path, tmp_path: Path) -> None:
+    """At once, by its path; nothing is written."""
+    os.mkfifo(folder / "pipe")
+    (folder / "LIB").write_text("x")
+    (folder / "out").symlink_to("../elsewhere")
+    (folder / "absolute").symlink_to("/etc/passwd")
+    code, _, err = run("package", "build", str(folder), "-o", str(tmp_path / "dist"))
+    assert code == 2
+    lost = "which leads out of the package, too deep or in a circle"
+    expected = "expected one that every host can hold"
+    assert err.splitlines() == [
+        f"pipe: found an entry that is a FIFO, {expected}",
+        f"lib/a: found an entry that is the same name as 'LIB' on some file systems, {expected}",
+        f"lib/b: found an entry that is the same name as 'LIB' on some file systems, {expected}",
+        f"absolute: found an entry that is a link to '/etc/passwd', {lost}, {expected}",
+        f"out: found an entry that is a link to '../elsewhere', {lost}, {expected}",
+        f"error: 5 entries of {folder} can't be in a package",
+    ]
+    assert not (tmp_path / "dist").exists()
+
+
+def test_what_it_runs_is_in_it(run: Run, folder: Path, tmp_path: Path) -> None:
+    """As a file that can be executed, perhaps by links within the package; or the line is named that says otherwise."""
+    (folder / "package.yaml").write_text(FILE + "module: {module_path: lib/none.py, entry_point: Tool}\n")
+    (folder / "bin" / "tool").chmod(0o644)
+    code, _, err = run("package", "build", str(folder), "-o", str(tmp_path / "out"))
+    assert code == 2
+    assert err.splitlines()[:2] == [
+        f"{folder}/package.yaml:3: executable.path: found 'bin/tool', expected a file that can be executed "
+        "(chmod +x bin/tool)",
+        f"{folder}/package.yaml:4: module.module_path: found 'lib/none.py', expected a file of this package",
+    ]
+    (folder / "bin" / "tool").chmod(0o755)
+    (folder / "lib" / "none.py").symlink_to("../share/none.py")
+    (folder / "share").symlink_to("real")
+    (folder / "real").mkdir()
+    (folder / "real" / "none.py").write_text("")
+    assert run("package", "build", str(folder), "-o", str(tmp_path / "out"))[0] == 0
+
+
+@pytest.mark.parametrize("output", [".", "dist", "dist/deeper"])
+def test_a_package_does_not_hold_itself(run: Run, folder: Path, output: str) -> None:
+    """Or the second one would differ from the first."""
+    code, _, err = run("package", "build", str(folder), "-o", str(folder / output))
+    assert code == 2
+    assert "lies in" in err
+    assert sorted(path.name for path in folder.iterdir()) == ["bin", "lib", "package.yaml"]
+
+
+def test_a_platform_is_written_as_platforms_are(run: Run, folder: Path, tmp_path: Path) -> None:
+    """It becomes part of a file name."""
+    code, _, err = run("package", "build", str(folder), "-o", str(tmp_path), "--platform", "../x")
+    assert (code, err) == (2, "error: --platform ../x: expected `any`, or SYSTEM-MACHINE such as linux-x86_64\n")
+
+
+def test_what_was_there_stays_when_it_fails(run: Run, folder: Path, tmp_path: Path) -> None:
+    """A description that can't be put in its place leaves nothing half written beside it."""
+    out = tmp_path / "out"
+    (out / "tool-1.0-any.json").mkdir(parents=True)
+    code, _, err = run("package", "build", str(folder), "-o", str(out))
+    assert (code, err.splitlines()[0]) == (5, f"error: {out}/.tool-1.0-any.json.part can't be written: Is a directory")
+    assert not [path for path in out.iterdir() if path.name.endswith(".part")]
