@@ -18,6 +18,8 @@ LARGEST_LOG = 10 * 1024**2
 """Bytes of daemon.log at which the next launcher begins a new one; one old one is kept."""
 START_AGAIN = 1.0
 """Seconds after which a launcher that was started and does not answer is taken not to come."""
+MOURNING = 0.05
+"""Seconds without a launcher before another one is started."""
 PATIENCE = 10.0
 """Seconds a request waits for a launcher that is being started again."""
 
@@ -130,6 +132,8 @@ class LauncherClient(asyncio.Protocol):
                 await asyncio.sleep(0.02)
                 continue
             await self._lost.wait()
+            # One that was ended tells us to end as well, and that may be heard only after its end was seen.
+            next_start = max(next_start, time.monotonic() + MOURNING)
 
     def retire(self) -> None:
         """Start no launcher any more: we are about to end, and one that ended with us shall stay away."""
