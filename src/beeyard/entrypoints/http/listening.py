@@ -15,7 +15,7 @@ from aiohttp import web
 from beeyard.application.master import Master
 from beeyard.domain.master import ListenSpec
 from beeyard.entrypoints.http.app import application
-from beeyard.entrypoints.http.binding import Unbound, bind, port_of, url
+from beeyard.entrypoints.http.binding import WAITING, Unbound, bind, port_of, url
 from beeyard.entrypoints.http.door import DOOR, IDLE, Door
 from beeyard.entrypoints.http.headers import finish
 from beeyard.entrypoints.http.login import Login
@@ -43,7 +43,7 @@ async def serving(master: Master, path: str) -> AsyncIterator[None]:
     await runner.setup()
     before = os.umask(0o177)
     try:
-        await web.UnixSite(runner, path).start()
+        await web.UnixSite(runner, path, backlog=WAITING).start()
     finally:
         os.umask(before)
     network = Network(master)

@@ -36,7 +36,9 @@ class Where:
 
     def returns(self, error: BeeyardError, *, known: bool) -> bool:
         """Whether it is worth asking again in a moment. `known`: a master answered here before."""
-        return error.code == "master_away" or (known and error.code in {"master_gone", "master_silent"})
+        return error.code in {"master_away", "master_busy"} or (
+            known and error.code in {"master_gone", "master_silent"}
+        )
 
     def silent(self) -> Unavailable:
         """There is one, and it says nothing."""
@@ -65,6 +67,10 @@ class Home(Where):
         if isinstance(error, PermissionError):
             text, hint = "{master} belongs to another user", "ask as that user, or as root"
             return Denied("not_your_master", text, master=self.name, hint=hint)
+        if isinstance(error, BlockingIOError):  # As many as the system keeps for it wait to be let in already.
+            return Unavailable(
+                "master_busy", "{master} is asked by too many at once", master=self.name, hint="ask again"
+            )
         return place.absent(self.paths)
 
 

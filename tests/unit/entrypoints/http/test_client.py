@@ -1,12 +1,15 @@
 """Both clients, against a real socket and a real port: replies, errors, streams that go on, jobs."""
 
 import asyncio
+import contextlib
 import json
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import closing
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -464,3 +467,20 @@ def test_the_blocking_client_and_the_command_line_are_quick_to_load(
     monkeypatch.setenv("BEEYARD_STATE_DIR", paths.state)
     code = f"import sys; {use}; print({{'asyncio', 'aiohttp', 'rich', 'ruamel'}} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_who_can_not_be_let_in_just_now_asks_again(tmp_path: Path) -> None:
+    """A socket with as many at its door as the system lets wait is no sign that nobody is behind it."""
+    state = tmp_path / "s"
+    paths = Paths(str(state))
+    paths.create()
+    with socket.socket(socket.AF_UNIX) as door, contextlib.ExitStack() as waiting:
+        door.bind(paths.master_socket)
+        door.listen(0)
+        for _ in range(2):
+            one = waiting.enter_context(socket.socket(socket.AF_UNIX))
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                one.connect(paths.master_socket)
+        with pytest.raises(Unavailable, match="is asked by too many at once"):
+            Client(state_dir=str(state), returning=0.05).ask(Ps())
