@@ -317,7 +317,7 @@ def test_retry_after_is_seconds_or_a_date(told: str, after: float) -> None:
 
 @pytest.mark.parametrize(
     ("status", "hint"),
-    [(401, "password"), (403, "right to read"), (404, "Refresh"), (410, "removed"), (204, "URL"), (418, "URL")],
+    [(401, "password"), (403, "right to read"), (404, "Try again"), (410, "removed"), (204, "URL"), (418, "URL")],
 )
 async def test_a_refusal_is_told_at_once(fetcher: FolderFetcher, status: int, hint: str) -> None:
     """Asking again would not change it."""

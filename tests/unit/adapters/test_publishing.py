@@ -40,7 +40,7 @@ def test_nothing_is_visible_before_it_is_published(yard: Yard) -> None:
     assert versions(yard) == ["2.11.4"]
     done = publish(yard.workshop)
     assert versions(yard) == ["2.11.4", "2.11.7"]
-    assert done.did[0] == "made snapshot 2 of 3 roles"
+    assert done.did[0] == "made snapshot 2: 3 roles"
 
 
 def test_a_reader_at_any_moment_sees_the_state_before_or_after(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,10 +119,30 @@ def test_a_root_waits_for_its_signatures(tmp_path: Path) -> None:
     assert theirs.public_key.keyid in root.roles["root"].keyids
 
 
-def test_a_new_key_without_a_signed_root_publishes_nothing(tmp_path: Path) -> None:
-    """The root that names it lacks a signature: the text says what to do."""
+@pytest.mark.parametrize("role", ["targets", "snapshot", "timestamp"])
+def test_while_the_root_of_a_new_key_lacks_signatures_the_old_one_publishes(tmp_path: Path, role: str) -> None:
+    """Also after it was replaced twice; then the new one does."""
+    yard = Yard(tmp_path, threshold=2, root_keys=2).published(("caddy", "2.11.4"))
+    old = yard.workshop.keyids(role)
+    sign(yard.workshop, yard.root_keys[:1], rotate=[role])
+    sign(yard.workshop, yard.root_keys[:1], rotate=[role])
+    yard.add(("caddy", "2.11.7"))
+    promote(yard.workshop, "caddy:2.11.7", "stable")
+    assert "root 2 stays staged: it lacks 1 signature" in publish(yard.workshop).did
+    assert versions(yard) == ["2.11.4", "2.11.7"]
+    assert yard.workshop.keyids(role) == old
+    sign(yard.workshop, yard.root_keys[1:])
+    assert "made root 2 visible" in publish(yard.workshop).did
+    assert versions(yard) == ["2.11.4", "2.11.7"]
+    assert yard.workshop.keyids(role) == [yard.key(role).public_key.keyid] != old
+
+
+def test_a_new_key_without_a_signed_root_and_without_the_old_one_publishes_nothing(tmp_path: Path) -> None:
+    """The text says what to do."""
     yard = Yard(tmp_path, threshold=2, root_keys=2).published(("caddy", "2.11.4"))
     sign(yard.workshop, yard.root_keys[:1], rotate=["timestamp"])
+    (old,) = yard.workshop.key_folder.glob("timestamp.key.retired-*")
+    old.unlink()
     with pytest.raises(Refused) as caught:
         publish(yard.workshop)
     assert caught.value.code == "wrong_key"
@@ -260,9 +280,9 @@ WRONG: dict[str, tuple[Callable[[Yard, Path], object], type[BeeyardError], str]]
         "{path}/x.json can't be read: No such file or directory",
     ),
     "no role": (
-        lambda yard, path: sign(yard.workshop, rotate=["root"]),
+        lambda yard, path: sign(yard.workshop, rotate=["nobody"]),
         NotFound,
-        "root has no key to rotate",
+        "nobody has no key to rotate",
     ),
 }
 

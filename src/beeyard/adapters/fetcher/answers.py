@@ -17,9 +17,9 @@ _SPAN = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _HINTS = {
     401: "Name the password or token of this repository, or put it into the netrc file.",
     403: "Ask whoever runs it for the right to read this.",
-    404: "Refresh the repository; if it stays so, it was published without this file.",
+    404: "Try again; if it stays so, it was published without this file.",
     407: "Put the name and password of the proxy into its URL in the environment.",
-    410: "Refresh the repository: it was removed there.",
+    410: "Try again: it was removed there, and what the repository offers is read anew.",
 }
 
 

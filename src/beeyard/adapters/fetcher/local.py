@@ -28,7 +28,7 @@ def path_of(url: str) -> str | None:
 
 async def copy(part: Part, path: str, place: Place, tell: Callable[[int], None]) -> None:
     """Begins anew each time: it is not far away. Raises what the port says, or OSError when it can't be written."""
-    hint = "Look at the URL of this repository, and whether the master's user may read what is there."
+    hint = "Look at the folder of this repository: is the file there, and may the master's user read it?"
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # It may be a pipe.
     except OSError as error:

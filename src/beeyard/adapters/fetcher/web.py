@@ -4,6 +4,7 @@ Nothing is unpacked on the way, no cookie kept; a redirect never leads from http
 http. What belongs to an origin is sent there only (see `credentials`), whatever the library would add by itself.
 """
 
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -81,7 +82,9 @@ class Web:
                 if not response.content.at_eof():
                     response.close()  # Nothing more of it is wanted, so it is not waited for.
         except aiohttp.ClientConnectorCertificateError as error:
-            raise self._place.uncertified(error.host, str(error.certificate_error)) from None
+            seen = error.certificate_error
+            reason = seen.verify_message if isinstance(seen, ssl.SSLCertVerificationError) else str(seen)
+            raise self._place.uncertified(error.host, reason) from None
         except aiohttp.ClientHttpProxyError as error:
             if error.status >= 500:
                 raise Broken(f"the proxy answered {error.status}") from None

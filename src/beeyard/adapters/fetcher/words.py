@@ -39,7 +39,7 @@ class Place(NamedTuple):
         return Untrusted(
             UNTRUSTED,
             "{file} from {host} is not what was promised: {seen}",
-            hint="Nothing of it was kept. Refresh the repository; if it stays so, tell whoever publishes there.",
+            hint="Nothing of it was kept. Try again; if it stays so, tell whoever publishes there.",
             host=self.host,
             file=self.file,
             seen=seen,

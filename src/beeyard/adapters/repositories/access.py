@@ -4,8 +4,12 @@ Which origin may see it is for the caller to decide: the repository's own, and n
 """
 
 import netrc
+import os
+import socket
 import ssl
 from base64 import b64encode
+from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from beeyard.domain.errors import Invalid
@@ -27,18 +31,32 @@ def headers(credentials: Credentials, url: str) -> dict[str, str]:
 
 
 def context(credentials: Credentials) -> ssl.SSLContext:
-    """For TLS, with our certificate if there is one. Raises Invalid."""
+    """For TLS, with our certificate if there is one. Raises Invalid, also if that is out of date."""
     made = ssl.create_default_context()
     if credentials.certificate:
+        from cryptography.x509 import load_pem_x509_certificate  # slow to load, and few show one
+
         try:
             made.load_cert_chain(credentials.certificate, credentials.key or None)
-        except OSError as error:  # also what OpenSSL makes of a file that is none
+            ends = load_pem_x509_certificate(Path(credentials.certificate).read_bytes()).not_valid_after_utc
+        except (OSError, ValueError) as error:  # also what OpenSSL makes of a file that is none
             text = "the client certificate {file} is of no use: {reason}"
-            hint, reason = "PEM, with its key in the same file or under `key`", error.strerror or str(error)
-            raise Invalid(
-                "certificate_unreadable", text, hint=hint, file=credentials.certificate, reason=reason
-            ) from None
+            hint, file = "PEM, with its key in the same file or under `key`", credentials.certificate
+            raise Invalid("certificate_unreadable", text, hint=hint, file=file, reason=words(error)) from None
+        if ends < datetime.now(UTC):
+            text, hint = "the client certificate {file} was good until {until} UTC", "ask whoever made it for a new one"
+            until = f"{ends:%Y-%m-%d %H:%M}"
+            raise Invalid("certificate_expired", text, hint=hint, file=credentials.certificate, until=until)
     return made
+
+
+def words(error: Exception) -> str:
+    """What the system or OpenSSL says, without numbers and places in their source."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "it speaks no TLS").replace("_", " ").lower()
+    if isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno:
+        return os.strerror(error.errno)  # asyncio writes an address and its own call into the text
+    return getattr(error, "strerror", None) or str(error)
 
 
 def origin(url: str) -> tuple[str, str, int]:

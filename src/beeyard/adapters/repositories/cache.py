@@ -4,14 +4,15 @@ Nothing in it is believed for being there: whoever takes something out verifies 
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from beeyard.adapters.repositories import layout
+from beeyard.adapters.repositories import layout, sweeping
 from beeyard.domain.errors import BeeyardError, Unavailable
 
 _FIRST, _LONGEST = 0.002, 0.02  # seconds between two looks
@@ -61,10 +62,19 @@ class Cache:
 
     def find(self, sha256: str) -> bytes | None:
         """A file that is said to have this digest."""
+        file = self._file(sha256)
         try:
-            return self._file(sha256).read_bytes()
+            found = file.read_bytes()
         except OSError:
             return None
+        with contextlib.suppress(OSError):
+            sweeping.touch(file)
+        return found
+
+    def sweep(self, roles: Collection[str]) -> None:
+        """Clear away what serves nothing, while one has the folder of metadata; what can't be removed stays."""
+        with contextlib.suppress(OSError):
+            sweeping.sweep(self._folder / layout.METADATA, self._folder / layout.TARGETS, roles)
 
     def keep(self, sha256: str, data: bytes) -> None:
         """For later; if it can't be kept it is fetched again."""

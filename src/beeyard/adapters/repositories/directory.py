@@ -70,6 +70,9 @@ class DirectoryRepository:
                     raise Untrusted("repository_wrong", text, hint=hint, repository=self.name, **fields)
         self._builds = builds
 
+    async def recall(self) -> None:
+        """Nothing of it is kept: nobody signed it, so nobody could say whether it is still as it was."""
+
     async def packages(self) -> list[str]:
         return sorted({name for name, _, _ in await self._known()})
 

@@ -12,16 +12,17 @@ from msgspec import Struct
 
 from beeyard.adapters.repositories import layout
 from beeyard.adapters.repositories.layout import Build
+from beeyard.domain.errors import BeeyardError
 
 
-class Custom(Struct, omit_defaults=True):
+class Custom(Struct, omit_defaults=True, gc=False):
     """What Beeyard adds to a target: why it is not to be taken any more."""
 
     yanked: str = ""
 
 
-class Target(Struct):
-    """One signed file."""
+class Target(Struct, gc=False):
+    """One signed file. There may be many thousands: `gc=False` spares the loop the time of a look for rings in them."""
 
     length: int
     hashes: dict[str, str]
@@ -43,6 +44,14 @@ class _File(Struct):
     signed: _Signed
 
 
+class _Until(Struct):
+    expires: datetime
+
+
+class _Ending(Struct):
+    signed: _Until
+
+
 class Held(NamedTuple):
     """A build, and the description that was signed."""
 
@@ -51,19 +60,34 @@ class Held(NamedTuple):
 
 
 class Index(NamedTuple):
-    """A role as of some version. `key` changes with its content and with who may sign it."""
+    """A role as of some version. `key` changes with its content and with who may sign it.
+
+    `refused`: why nothing of it is to be taken. What it holds is its own nevertheless, and nobody else's instead; what
+    is not `legible` may hold anything.
+    """
 
     key: object
     expires: datetime
     packages: dict[str, list[Held]]
     pointers: dict[str, Target]
+    refused: BeeyardError | None = None
+    legible: bool = True
 
     @property
-    def fresh(self) -> bool:
-        return datetime.now(UTC) < self.expires
+    def good(self) -> bool:
+        """Whether there is no reason to read it again: it is as out of date as it was, or still is not."""
+        return (datetime.now(UTC) >= self.expires) == (self.refused is not None)
+
+    def held(self, package: str) -> list[Held]:
+        """Its builds of a package. Raises why they are not to be taken."""
+        found = self.packages.get(package, [])
+        if self.refused and (found or not self.legible):
+            raise self.refused.with_traceback(None)
+        return found
 
 
-_DECODER = msgspec.json.Decoder(_File)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_DECODER, _ENDING = msgspec.json.Decoder(_File), msgspec.json.Decoder(_Ending)
 
 
 def read(role: str, key: object, data: bytes) -> Index:
@@ -77,3 +101,18 @@ def read(role: str, key: object, data: bytes) -> Index:
         elif (found := layout.build(path)) and found.origin == role:
             packages.setdefault(found.name, []).append(Held(found, target))
     return Index(key, signed.expires, packages, pointers)
+
+
+def refused(role: str, key: object, data: bytes, why: BeeyardError) -> Index:
+    """One of which nothing is to be taken. `data`: what it holds and until when, empty where that is not known."""
+    try:
+        found = read(role, key, data)
+    except msgspec.DecodeError:
+        # A channel has no packages, so there is none that could be its own.
+        return Index(key, _NEVER, {}, {}, why, legible=role.startswith(layout.CHANNEL))
+    return found._replace(pointers={}, refused=why)
+
+
+def end(data: bytes) -> datetime:
+    """When some metadata is good no more. Raises msgspec.DecodeError."""
+    return _ENDING.decode(data).signed.expires

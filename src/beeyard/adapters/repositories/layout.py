@@ -5,6 +5,7 @@ its name. Neither can sign for the other, nor for anything else.
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from beeyard.domain.packages import NAME
@@ -60,11 +61,16 @@ def build(path: str) -> Build | None:
     if found is None:
         return None
     build = Build(*found.groups())
+    return build if _is_version(build.version) else None
+
+
+@lru_cache(4096)  # packages of one origin have many versions in common, and reading one is slow
+def _is_version(text: str) -> bool:
     try:
-        check_version(build.version)
+        check_version(text)
     except ValueError:
-        return None
-    return build
+        return False
+    return True
 
 
 def patterns(role: str) -> list[str]:

@@ -35,6 +35,8 @@ class Reader:
                     raise self._unreachable(path, "it is no file")
                 data = file.read(most + 1)
         except (FileNotFoundError, NotADirectoryError):
+            if not os.path.isdir(self._base):
+                raise self._moved() from None
             return None
         except PermissionError:
             raise self._denied(path, "permission denied") from None
@@ -44,17 +46,29 @@ class Reader:
             raise self._endless(path, most)
         return data
 
-    def _unreachable(self, path: str, reason: str) -> BeeyardError:
+    def _moved(self) -> BeeyardError:
+        text, hint = (
+            "{repository}: there is no folder {folder}",
+            "look at its `path`; what is installed works without it",
+        )
+        folder = self._base.rstrip("/")
+        return Unavailable("repository_unreachable", text, hint=hint, repository=self._repository, folder=folder)
+
+    def _unreachable(self, path: str, reason: str, advice: str = "") -> BeeyardError:
         text = "{repository}: {file} can't be had: {reason}"
+        hint = advice or "packages that are installed work without it"
         fields = {"repository": self._repository, "file": path, "reason": reason}
-        return Unavailable("repository_unreachable", text, hint="packages that are installed work without it", **fields)
+        return Unavailable("repository_unreachable", text, hint=hint, **fields)
 
     def _slow(self, path: str) -> BeeyardError:
         text, hint = "{repository}: {file} came too slowly and was cut off", "try again, or from elsewhere"
         return Unavailable("repository_slow", text, repository=self._repository, file=path, hint=hint)
 
     def _denied(self, path: str, answer: str) -> BeeyardError:
-        text, hint = "{repository} does not let us read {file}: {answer}", "look at its `credentials`"
+        text, hint = (
+            "{repository} does not let us read {file}: {answer}",
+            "look at whom it lets in, and at what the worker file has it shown",
+        )
         return Rejected("repository_denied", text, hint=hint, repository=self._repository, file=path, answer=answer)
 
     def _endless(self, path: str, most: int) -> BeeyardError:

@@ -1,10 +1,14 @@
 """A signed repository. What it says is believed because of signatures that lead back to the root that was pinned.
 
 A package belongs to the first origin that holds it, in the order in which the repository trusts them: another origin
-can add no version to it. What was verified once is told until something newer was verified; a `refresh` that fails
-changes nothing. This fetches metadata and descriptions, never a payload.
+can add no version to it. An origin that is out of date costs its own packages; one that can't be verified may hold any,
+and costs those of the origins after it as well. What was verified once is told until something newer was verified; a
+`refresh` that fails changes nothing. Once it was told to recall, it asks nobody until the next `refresh`. This fetches
+metadata and descriptions, never a payload.
 """
 
+import asyncio
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
@@ -13,7 +17,7 @@ import msgspec
 from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import TargetFile
 
-from beeyard.adapters.repositories import layout
+from beeyard.adapters.repositories import layout, recalling
 from beeyard.adapters.repositories.beside import beside
 from beeyard.adapters.repositories.cache import Cache
 from beeyard.adapters.repositories.index import Held, Index, Pointer, Target
@@ -28,6 +32,8 @@ from beeyard.domain.sources import Credentials, RepositorySpec
 from beeyard.ports.repository import Offer, Source
 
 T = TypeVar("T")
+SWEEP_EVERY = 86400.0
+"""Seconds between two looks for what nobody needs any more; the first refresh looks too."""
 
 
 class TufRepository:
@@ -51,6 +57,8 @@ class TufRepository:
         self._cache = Cache(name, cache)
         self._place = Place(name, location, credentials, limits)
         self._roles: dict[str, Index] | None = None
+        self._recalled = False
+        self._sweep_at = 0.0
 
     @classmethod
     def of(cls, spec: RepositorySpec, folder: Path) -> Self:
@@ -69,16 +77,33 @@ class TufRepository:
         return cls(spec.name, location(spec), root, folder, credentials=spec.credentials)
 
     async def refresh(self) -> None:
-        """Also raises Invalid where the pinned root is none."""
+        """Also raises Invalid where what is pinned is not a root."""
         async with self._cache.metadata(self._place.limits.total) as folder, self._place.reader() as reader:
             known = self._roles or {}
             try:
                 self._roles = await beside(lambda read: update(self.name, self._root, folder, read, known), reader.read)
+                recalling.reached(folder)
             except OSError as error:
                 raise self._cache.unusable(error) from error
+            self._recalled = False
+            if time.monotonic() >= self._sweep_at:
+                await asyncio.to_thread(self._cache.sweep, self._roles)
+                self._sweep_at = time.monotonic() + SWEEP_EVERY
+
+    async def recall(self) -> float | None:
+        async with self._cache.metadata(recalling.PATIENCE) as folder:
+            found = await asyncio.to_thread(recalling.recall, self.name, self._root, folder)
+        if found is None:
+            return None
+        self._roles, self._recalled = found.roles, True
+        return found.at
 
     async def packages(self) -> list[str]:
-        return sorted({name for role in (await self._known()).values() for name in role.packages})
+        roles = (await self._known()).values()
+        names = sorted({name for role in roles for name in role.packages})
+        if not names and (why := next((role.refused for role in roles if role.refused), None)):
+            raise why.with_traceback(None)
+        return names
 
     async def offers(self, package: str) -> list[Offer]:
         roles = await self._known()
@@ -125,7 +150,13 @@ class TufRepository:
             channel = role.removeprefix(layout.CHANNEL)
             path = layout.pointer(channel, build.origin, build.name)
             if target := known.pointers.get(path):
-                found[channel] = self._decoded(await self._target(reader, path, target), path, Pointer).version
+                try:
+                    data = await self._target(reader, path, target)
+                except Unavailable:
+                    if not self._recalled:
+                        raise
+                    continue
+                found[channel] = self._decoded(data, path, Pointer).version
         return found
 
     async def _target(self, reader: Reader, path: str, target: Target) -> bytes:
@@ -134,7 +165,7 @@ class TufRepository:
         signed = TargetFile(target.length, {"sha256": sha256}, path)
         if (kept := self._cache.find(sha256)) is not None and _verified(signed, kept):
             return kept
-        found = await reader.read(layout.stored(path, sha256), min(target.length, MOST))
+        found = None if self._recalled else await reader.read(layout.stored(path, sha256), min(target.length, MOST))
         if found is None:
             text, hint = "{repository} holds no {file}", "it is not whole: whoever runs it publishes it again"
             raise Unavailable("repository_incomplete", text, repository=self.name, file=path, hint=hint)
@@ -166,7 +197,8 @@ class TufRepository:
 
 
 def _held(roles: Mapping[str, Index], package: str) -> list[Held]:
-    return next((known.packages[package] for known in roles.values() if package in known.packages), [])
+    """Of the first origin that has it. Raises why that, or one before it that may have it, is not to be believed."""
+    return next((held for known in roles.values() if (held := known.held(package))), [])
 
 
 def _verified(signed: TargetFile, data: bytes) -> bool:

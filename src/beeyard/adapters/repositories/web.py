@@ -15,9 +15,11 @@ from yarl import URL
 
 from beeyard.adapters.repositories import access
 from beeyard.adapters.repositories.reading import Reader
+from beeyard.domain.errors import BeeyardError, Untrusted
 from beeyard.domain.sources import Credentials
 
 REDIRECTS = 5
+DENIED = (401, 403, 407)
 
 
 class Limits(Struct, frozen=True):
@@ -53,8 +55,12 @@ class WebReader(Reader):
                 return await self._found(path, most)
         except TimeoutError:
             raise self._slow(path) from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise self._uncertified(error) from None
+        except aiohttp.ClientHttpProxyError as error:
+            raise self._stopped(path, f"the proxy answered {error.status}", error.status) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._unreachable(path, str(error) or type(error).__name__) from None
+            raise self._unreachable(path, _reason(error), self._advice(error)) from None
 
     async def _found(self, path: str, most: int) -> bytes | None:
         url = self._base + quote(path)
@@ -66,10 +72,8 @@ class WebReader(Reader):
                     url = self._onward(path, url, answer.headers.get("Location", ""))
                 elif answer.status in (404, 410):
                     return None
-                elif answer.status in (401, 403, 407):
-                    raise self._denied(path, f"it answered {answer.status}")
                 elif answer.status != 200:
-                    raise self._unreachable(path, f"the server answered {answer.status}")
+                    raise self._stopped(path, f"it answered {answer.status}", answer.status)
                 else:
                     return await self._whole(path, answer.content, most)
         raise self._unreachable(path, "it was sent on too often")
@@ -91,6 +95,25 @@ class WebReader(Reader):
             raise self._unreachable(path, "it was sent on to what is not safe to follow")
         return onward
 
+    def _stopped(self, path: str, answer: str, status: int) -> BeeyardError:
+        return self._denied(path, answer) if status in DENIED else self._unreachable(path, answer)
+
+    def _uncertified(self, error: aiohttp.ClientConnectorCertificateError) -> BeeyardError:
+        seen = error.certificate_error
+        reason = seen.verify_message if isinstance(seen, ssl.SSLCertVerificationError) else str(seen)
+        text = "{repository} was asked for nothing: {host} can't prove who it is: {reason}"
+        hint = "whoever runs it renews its certificate; if its authority is your own, this system has to trust that"
+        fields = {"repository": self._repository, "host": f"{error.host}:{error.port}", "reason": reason}
+        return Untrusted("repository_uncertified", text, hint=hint, **fields)
+
+    def _advice(self, error: Exception) -> str:
+        """A server that does not like our certificate says no more than that it hangs up."""
+        if not self._base.startswith("https:") or isinstance(error, aiohttp.ClientConnectorError):
+            return ""
+        if shown := self._credentials.certificate:
+            return f"if it stays so: does it take the client certificate {shown}?"
+        return "if it stays so: does it want a client certificate, `certificate` and `key` of the repository?"
+
     async def _whole(self, path: str, content: aiohttp.StreamReader, most: int) -> bytes:
         limits, data, clock = self._limits, bytearray(), asyncio.get_running_loop().time
         began = clock()
@@ -104,6 +127,23 @@ class WebReader(Reader):
                 raise self._endless(path, most)
             if (spent := clock() - began) > limits.grace and len(data) < spent * limits.rate:
                 raise self._slow(path)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientConnectorSSLError():
+            return f"no TLS with {error.host}:{error.port}: {access.words(error.os_error)}"
+        case aiohttp.ClientProxyConnectionError():
+            return f"no connection to the proxy {error.host}:{error.port}: {access.words(error.os_error)}"
+        case aiohttp.ClientConnectorError():
+            return f"no connection to {error.host}:{error.port}: {access.words(error.os_error)}"
+        case aiohttp.ClientPayloadError():
+            return "it ended too early"
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError():
+            return "it broke the connection off"
+        case aiohttp.ClientResponseError():
+            return "what answered speaks no HTTP"
+    return str(error) or type(error).__name__
 
 
 def _proxy(url: str) -> str | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from beeyard.adapters.repositories.publishing import Done, Workshop
 
 PASSPHRASE = "BEEYARD_REPO_PASSPHRASE"
+SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=3650)
+"""What is published may last so long: nobody publishes more often by hand, and nothing stays true for longer."""
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -96,14 +98,28 @@ def _yank(folder: Path, package: str, reason: str, keys: Path | None, as_json: b
 @click.command("sign", short_help="Sign the next root, replace keys")
 @_folder
 @click.option("--key", "key_files", type=FILE, multiple=True, metavar="FILE", help="Sign the next root with this one.")
-@click.option("--rotate", multiple=True, metavar="ROLE", help="Give a role a new key: an origin, channel-NAME, …")
+@click.option("--rotate", multiple=True, metavar="ROLE", help="Give a role a new key: root, targets, an origin, …")
+@click.option("--root-key", "root_keys", type=FILE, multiple=True, metavar="FILE", help="A key of a rotated root; all.")
+@click.option("--threshold", type=int, metavar="N", help="So many of them must sign.  [default: as before]")
 @_keys
 @_json
-def _sign(folder: Path, key_files: tuple[Path, ...], rotate: tuple[str, ...], keys: Path | None, as_json: bool) -> None:
-    """Sign the next root with offline keys, replace keys, and renew what expires before long."""
+def _sign(
+    folder: Path,
+    key_files: tuple[Path, ...],
+    rotate: tuple[str, ...],
+    root_keys: tuple[Path, ...],
+    threshold: int | None,
+    keys: Path | None,
+    as_json: bool,
+) -> None:
+    """Sign the next root with offline keys, replace keys, and renew what expires before long.
+
+    `--rotate root` gives the root the keys of each --root-key, as `repo init` takes them, and no others. It takes the
+    signatures of the keys before as well: those that are dropped sign with --key, here or where they are.
+    """
     from beeyard.adapters.repositories.publishing import sign
 
-    _tell(sign(_workshop(folder, keys), key_files, rotate), as_json)
+    _tell(sign(_workshop(folder, keys), key_files, rotate, root_keys, threshold), as_json)
 
 
 @click.command("publish", short_help="Make all changes visible at once")
@@ -137,12 +153,13 @@ def _life(text: str) -> timedelta:
     from beeyard.domain.values import duration
 
     try:
-        life = timedelta(seconds=int(duration(text)))
-    except (ValueError, OverflowError) as error:
-        raise Invalid("usage", "--lasts {given}: expected {expected}", given=text, expected=str(error)) from None
-    if not life:
-        raise Invalid("usage", "--lasts {given}: expected a second or more", given=text)
-    return life
+        seconds, expected = float(duration(text)), "1h to 3650d, which are ten years"
+    except ValueError as error:
+        seconds, expected = 0.0, str(error)
+    if not SHORTEST.total_seconds() <= seconds <= LONGEST.total_seconds():
+        hint = "readers refuse what is older; publish before that, even if nothing has changed"
+        raise Invalid("usage", "--lasts {given}: expected {expected}", given=text, expected=expected, hint=hint)
+    return timedelta(seconds=int(seconds))
 
 
 def _tell(done: "Done", as_json: bool) -> None:

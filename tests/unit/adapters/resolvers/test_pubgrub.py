@@ -163,9 +163,9 @@ STORIES: dict[str, tuple[Question, str, str]] = {
         "Ask for something else in place of `foo` of web or `bar`.",
     ),
     "dependency that nobody has": (
-        question(["foo"], candidate("foo 1.0", "bar"), candidate("foo 1.1", "bar")),
-        "no versions fit together: you want foo; every foo needs bar; no repository has bar",
-        "`beeyard package search` lists what there is.",
+        question(["food"], candidate("food 1.0", "foo"), candidate("food 1.1", "foo")),
+        "no versions fit together: you want food; every food needs foo; no repository has foo",
+        "A repository whose `packages:` cover foo has to have it; or take food in another version.",
     ),
     "long chain": (
         question(
@@ -197,7 +197,8 @@ STORIES: dict[str, tuple[Question, str, str]] = {
     "downgrade": (
         question(["web>>caddy:2.9"], *THREE, installed={"caddy": candidate("caddy 2.10")}),
         "web wants caddy 2.9, but caddy 2.9 is older than the 2.10 that is installed",
-        "Allow downgrades, if the older version is really meant.",
+        "Allow downgrades, if the older version is really meant: by the policy `allow_downgrades`, and by hand "
+        "--downgrade as well.",
     ),
     "yanked": (
         question(["web>>a:>1"], candidate("a 1"), candidate("a 2", yanked="it lost data")),

@@ -1,7 +1,7 @@
 """Makes a signed repository: a folder that any web server can serve.
 
-`workshop` knows what is written, `trust` who may sign, `packages` what is offered, `release` how it becomes visible,
-`keys` and `files` how both lie on the disk.
+`workshop` knows what is written, `trust` who may sign (`rootkeys`, `rotation`: with which keys), `packages` what is
+offered, `release` how it becomes visible, `keys` and `files` how both lie on the disk.
 """
 
 from beeyard.adapters.repositories.publishing.packages import add as add

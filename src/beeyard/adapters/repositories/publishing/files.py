@@ -1,4 +1,7 @@
-"""Writes files so that they are there whole or not at all, also after a power cut, and one owner's work at a time."""
+"""Writes files so that they are there whole or not at all, also after a power cut, and one owner's work at a time.
+
+Raises Unavailable: `repository_unwritable`, for a disk that is full and a folder that is somebody else's.
+"""
 
 import fcntl
 import hashlib
@@ -9,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from beeyard.domain.errors import Refused
+from beeyard.domain.errors import Refused, Unavailable
 
 PUBLIC, PRIVATE = 0o644, 0o600
 PIECE = 2**20
@@ -43,36 +46,48 @@ class _Differs(Exception):
 
 @contextmanager
 def _replacing(path: Path, mode: int) -> Iterator[BinaryIO]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with open(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fchmod(handle, mode)
-            os.fsync(handle)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        try:
+            with open(handle, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fchmod(handle, mode)
+                os.fsync(handle)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Nobody else works on the same repository meanwhile. Raises Refused if somebody does."""
-    folder.mkdir(0o700, parents=True, exist_ok=True)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+    """Nobody else works with this folder meanwhile. Raises Refused if somebody does."""
+    with told(folder):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            text = "somebody else works on the repository with the keys in {folder}"
+            text = "somebody else works in {folder}"
             raise Refused("repository_busy", text, folder=str(folder), hint="try again in a moment") from None
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """What the system refuses here is told in our words."""
+    try:
+        yield
+    except OSError as error:
+        text, hint = "{path} can't be written: {reason}", "make room, or have this user write there; then do it again"
+        fields = {"path": str(path), "reason": error.strerror or str(error)}
+        raise Unavailable("repository_unwritable", text, hint=hint, **fields) from error

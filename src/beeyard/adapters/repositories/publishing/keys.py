@@ -36,7 +36,8 @@ def create(path: Path, passphrase: str = "") -> CryptoSigner:
     locked: KeySerializationEncryption = NoEncryption()
     if passphrase:
         locked = BestAvailableEncryption(passphrase.encode())
-    path.parent.mkdir(0o700, parents=True, exist_ok=True)
+    with files.told(path.parent):
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
     files.write(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked), files.PRIVATE)
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     files.write(path.with_suffix(PUB), public)

@@ -13,7 +13,7 @@ from beeyard.adapters.repositories.layout import Build
 from beeyard.adapters.repositories.publishing import files, trust
 from beeyard.adapters.repositories.publishing.workshop import Done, Workshop
 from beeyard.domain.errors import Invalid, NotFound, Refused, Untrusted
-from beeyard.domain.packages import Description, wanted
+from beeyard.domain.packages import Description, is_channel, wanted
 from beeyard.domain.packages import version as check_version
 
 SUFFIXES = (".tar.zst", ".json")
@@ -43,8 +43,8 @@ def add(workshop: Workshop, builds: Sequence[Path], origin: str) -> Done:
 def promote(workshop: Workshop, package: str, channel: str) -> Done:
     """Let a channel point to NAME:VERSION, newer or older than before. Raises NotFound, Invalid."""
     role_name = f"{layout.CHANNEL}{channel}"
-    if not layout.may_be_origin(channel):
-        text, hint = "{channel} is no name for a channel", "such as stable: lower-case letters, digits, '-' or '_'"
+    if not layout.may_be_origin(channel) or not is_channel(channel):
+        text, hint = "{channel} is no name for a channel", "such as stable: small letters, digits, - or _; no version"
         raise Invalid("channel_name", text, channel=channel, hint=hint)
     with workshop.open():
         build = _found(workshop, package)[0][0]

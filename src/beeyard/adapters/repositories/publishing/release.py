@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
+from beeyard.adapters.repositories import index
 from beeyard.adapters.repositories.publishing import files, trust
 from beeyard.adapters.repositories.publishing.workshop import LIFE, Done, Workshop
 from beeyard.domain.errors import Refused
@@ -19,7 +20,7 @@ def publish(workshop: Workshop, life: timedelta = LIFE["timestamp"]) -> Done:
     """`life`: how long readers may rely on this state without another `publish`.
 
     Raises:
-        Refused: the root lacks signatures, or a role has expired or is signed by the wrong key.
+        Refused: the root lacks signatures, it or targets has expired, or a role is signed by the wrong key.
         NotFound, Denied: a key.
     """
     with workshop.open():
@@ -37,7 +38,7 @@ def publish(workshop: Workshop, life: timedelta = LIFE["timestamp"]) -> Done:
         version = Metadata[Snapshot].from_bytes(data).signed.version
         timestamp = Timestamp(1, snapshot_meta=MetaFile.from_data(version, data, ["sha256"]))
         workshop.write("timestamp", timestamp, life)
-        did += _reveal(workshop)
+        did += _reveal(workshop) + _over(workshop)
         did.append(f"published; good until {timestamp.expires:%Y-%m-%d %H:%M} UTC")
         return Done(did, f"before then, and after each change: beeyard repo publish {workshop.folder}")
 
@@ -45,6 +46,7 @@ def publish(workshop: Workshop, life: timedelta = LIFE["timestamp"]) -> Done:
 def _snapshot(workshop: Workshop, root: Root) -> list[str]:
     """Make the snapshot of all there is now, unless the one before still says it. What was done."""
     targets = workshop.targets()
+    _fresh(workshop, "targets", targets.expires)
     meta = {
         f"{role}.json": _meta(workshop, role, root if role == "targets" else targets)
         for role in ("targets", *workshop.delegated())
@@ -55,7 +57,7 @@ def _snapshot(workshop: Workshop, root: Root) -> list[str]:
         return []
     snapshot = Snapshot(1, meta=meta)
     workshop.write("snapshot", snapshot)
-    return [f"made snapshot {snapshot.version} of {len(meta)} roles"]
+    return [f"made snapshot {snapshot.version}: {len(meta)} role{'s' if len(meta) > 1 else ''}"]
 
 
 def _reveal(workshop: Workshop) -> list[str]:
@@ -80,9 +82,17 @@ def _meta(workshop: Workshop, role: str, delegator: Root | Targets) -> MetaFile:
     file = workshop.file(role)
     assert file is not None
     data = file.read_bytes()
-    signed = Metadata[Targets].from_bytes(data).signed
-    _fresh(workshop, role, signed.expires)
-    return MetaFile.from_data(signed.version, data, ["sha256"])
+    return MetaFile.from_data(Metadata[Targets].from_bytes(data).signed.version, data, ["sha256"])
+
+
+def _over(workshop: Workshop) -> list[str]:
+    """Origins and channels that are out of date: that costs what they signed, and is no reason to hold back others."""
+    ends = {role: index.end(file.read_bytes()) for role in workshop.delegated() if (file := workshop.file(role))}
+    return [
+        f"{role} expired on {end:%Y-%m-%d}: nothing of it can be had before beeyard repo sign {workshop.folder}"
+        for role, end in ends.items()
+        if end <= workshop.now()
+    ]
 
 
 def _signed(workshop: Workshop, delegator: Root | Targets, role: str) -> bool:

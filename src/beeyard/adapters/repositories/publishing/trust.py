@@ -10,10 +10,9 @@ from pathlib import Path
 from tuf.api.metadata import TOP_LEVEL_ROLE_NAMES, DelegatedRole, Delegations, Metadata, Root, Targets
 
 from beeyard.adapters.repositories import layout
-from beeyard.adapters.repositories.publishing import files, keys
-from beeyard.adapters.repositories.publishing.keys import CryptoSigner, SSlibKey
+from beeyard.adapters.repositories.publishing import files, keys, rootkeys, rotation
 from beeyard.adapters.repositories.publishing.workshop import LIFE, LIFE_OF_TARGETS, Done, Workshop
-from beeyard.domain.errors import Invalid, NotFound, Refused
+from beeyard.domain.errors import Invalid, Refused
 
 ONLINE = ("targets", "snapshot", "timestamp")
 RENEWED = 3
@@ -27,50 +26,58 @@ def init(workshop: Workshop, root_keys: Sequence[Path], threshold: int) -> Done:
         Refused: there is a repository or a key already.
         Invalid: the threshold can't be met.
     """
-    if not 1 <= threshold <= len(root_keys):
-        text, hint = "{threshold} of {count} keys can't sign a root", "from 1 to the number of --root-key"
-        raise Invalid("threshold", text, threshold=threshold, count=len(root_keys), hint=hint)
+    rootkeys.check(threshold, len(root_keys))
+    with files.told(workshop.key_folder):
+        workshop.key_folder.mkdir(0o700, parents=True, exist_ok=True)
     with files.alone(workshop.key_folder):
         if workshop.exists():
             text, hint = "{folder} is a repository already", f"beeyard repo add {workshop.folder} BUILD"
             raise Refused("repository_exists", text, folder=str(workshop.folder), hint=hint)
         root = Root(1, expires=workshop.now() + LIFE["root"], consistent_snapshot=True)
-        did, signers = [], []
-        for path in root_keys:
-            key, signer, sentence = _root_key(path, workshop.passphrase)
-            root.add_key(key, "root")
-            did.append(sentence)
-            signers += [signer] if signer else []
-        if len(root.roles["root"].keyids) != len(root_keys):
-            raise Invalid("threshold", "the same root key is named twice", hint="each --root-key is another key")
-        root.roles["root"].threshold = threshold
+        signers, did = rootkeys.give(root, root_keys, threshold, workshop.passphrase)
         for role in ONLINE:
             root.add_key(keys.create(workshop.key_file(role), workshop.passphrase).public_key, role)
         did.append(f"made the keys of {', '.join(ONLINE)} in {workshop.key_folder}")
-        workshop.stage(_signed(Metadata(root), signers))
+        workshop.stage(rootkeys.signed(Metadata(root), signers))
         workshop.write("targets", Targets(1))
     return Done([*did, *_standing(workshop)], _next(workshop))
 
 
-def sign(workshop: Workshop, key_files: Sequence[Path] = (), rotate: Sequence[str] = ()) -> Done:
+def sign(
+    workshop: Workshop,
+    key_files: Sequence[Path] = (),
+    rotate: Sequence[str] = (),
+    root_keys: Sequence[Path] = (),
+    threshold: int | None = None,
+) -> Done:
     """Sign the next root with offline keys, give roles new keys, and renew what expires before long.
 
+    `root_keys`: when the root itself is rotated, all keys that it is to have, in the words of `init`; `threshold`: how
+    many of them sign, None for as many as before.
+
     Raises:
-        NotFound, Denied: a key.
+        NotFound, Denied: a key, or a role; nothing was changed.
         Refused: a key that may not sign the root.
+        Invalid: the threshold can't be met; keys of a root that is not rotated.
     """
+    if bool(root_keys) != ("root" in rotate) or (threshold is not None and not root_keys):
+        text = "the keys of the root are replaced by naming all that it is to have"
+        raise Invalid("root_keys", text, hint="--rotate root, with --root-key FILE for each, also for those that stay")
     with workshop.open():
-        did = [_rotated_top(workshop, role) for role in rotate if role in TOP_LEVEL_ROLE_NAMES]
+        for path in set(key_files).difference(root_keys):  # What is not there is told before anything is changed.
+            keys.load(path, workshop.passphrase)
+        rotation.require(workshop, rotate)
+        did = rotation.of_root(workshop, root_keys, threshold) if root_keys else []
+        did += [rotation.of_online(workshop, role) for role in rotate if role in ONLINE]
         root = workshop.root()
         if not workshop.staged_root() and root and (key_files or due(workshop, root.expires, LIFE["root"])):
-            did.append(_next_root(workshop, root))
+            did.append(_next_root(workshop))
         did += [_with(workshop, path) for path in key_files]
-        did += [_rotated(workshop, role) for role in rotate if role not in TOP_LEVEL_ROLE_NAMES]
+        did += [rotation.of_delegated(workshop, role) for role in rotate if role not in TOP_LEVEL_ROLE_NAMES]
         for role in ("targets", *workshop.delegated()):
             found = workshop.newest(role, Targets)
             if found and due(workshop, found.expires, LIFE_OF_TARGETS):
-                workshop.write(role, found)
-                did.append(f"renewed {role}: version {found.version}")
+                did.append(_renewed(workshop, role, found))
         did += _standing(workshop)
         return Done(did or ["nothing expires soon"], _next(workshop))
 
@@ -78,6 +85,7 @@ def sign(workshop: Workshop, key_files: Sequence[Path] = (), rotate: Sequence[st
 def delegate(workshop: Workshop, role: str) -> str:
     """Make an origin or a channel with a key of its own. What was done."""
     file = workshop.key_file(role)
+    workshop.signer("targets")  # Without that a new key would be of no use.
     made = keys.load if file.exists() else keys.create  # it is there if we were stopped here before
     key = made(file, workshop.passphrase).public_key
     targets = workshop.targets()
@@ -95,65 +103,18 @@ def due(workshop: Workshop, expires: datetime, life: timedelta) -> bool:
     return expires < workshop.now() + life / RENEWED
 
 
-def _root_key(path: Path, passphrase: str) -> tuple[SSlibKey, CryptoSigner | None, str]:
-    if path.suffix == keys.PUB:
-        return keys.public(path), None, f"the root key {path} is somebody else's"
-    if path.exists():
-        signer = keys.load(path, passphrase)
-        return signer.public_key, signer, f"took the root key {path}"
-    signer = keys.create(path, passphrase)
-    return signer.public_key, signer, f"made the root key {path}: keep it offline"
+def _renewed(workshop: Workshop, role: str, found: Targets) -> str:
+    """Where the root is signed, the other keys need not be."""
+    if not workshop.key_file(role).exists():
+        return f"{role} expires on {found.expires:%Y-%m-%d}, and its key is not here: renew it where it is"
+    workshop.write(role, found)
+    return f"renewed {role}: version {found.version}"
 
 
-def _next_root(workshop: Workshop, root: Root) -> str:
-    root.version += 1
-    root.expires = workshop.now() + LIFE["root"]
+def _next_root(workshop: Workshop) -> str:
+    root = workshop.next_root()
     workshop.stage(Metadata(root))
     return f"staged root {root.version}"
-
-
-def _rotated_top(workshop: Workshop, role: str) -> str:
-    """A new key for one of the root's roles, from the next root on."""
-    if role == "root":
-        raise _no_role(role)
-    key = _replaced(workshop, role)
-    root = workshop.root()
-    if not workshop.staged_root() and root:
-        _next_root(workshop, root)
-    staged = workshop.staged_root()
-    assert staged is not None
-    for keyid in list(staged.signed.roles[role].keyids):
-        staged.signed.revoke_key(keyid, role)
-    staged.signed.add_key(key, role)
-    workshop.stage(Metadata(staged.signed))
-    return f"gave {role} a new key, in root {staged.signed.version}"
-
-
-def _rotated(workshop: Workshop, role: str) -> str:
-    """A new key for an origin or a channel."""
-    if role not in workshop.delegated():
-        raise _no_role(role)
-    key = _replaced(workshop, role)
-    targets = workshop.targets()
-    for keyid in list(targets.get_delegated_role(role).keyids):
-        targets.revoke_key(keyid, role)
-    targets.add_key(key, role)
-    workshop.write("targets", targets)
-    workshop.write(role, workshop.newest(role, Targets) or Targets(1))
-    return f"gave {role} a new key"
-
-
-def _replaced(workshop: Workshop, role: str) -> SSlibKey:
-    """The public half of a new key; the files of the old one are put aside."""
-    file = workshop.key_file(role)
-    file.rename(workshop.retired(role, keys.load(file, workshop.passphrase).public_key.keyid))
-    file.with_suffix(keys.PUB).unlink(missing_ok=True)
-    return keys.create(file, workshop.passphrase).public_key
-
-
-def _no_role(role: str) -> NotFound:
-    text, hint = "{role} has no key to rotate", "an origin, channel-NAME, targets, snapshot or timestamp"
-    return NotFound("no_such_role", text, role=role, hint=hint)
 
 
 def _with(workshop: Workshop, path: Path) -> str:
@@ -163,22 +124,16 @@ def _with(workshop: Workshop, path: Path) -> str:
     if signer.public_key.keyid not in allowed:
         text, hint = "{file} is none of the keys of root {version}", "bring one that --root-key named"
         raise Refused("wrong_key", text, file=str(path), version=staged.signed.version, hint=hint)
-    workshop.stage(_signed(staged, [signer]))
+    workshop.stage(rootkeys.signed(staged, [signer]))
     return f"signed root {staged.signed.version} with {path}"
 
 
-def _signed(root: Metadata[Root], signers: Sequence[CryptoSigner]) -> Metadata[Root]:
-    for signer in signers:
-        root.sign(signer, append=True)
-    return root
-
-
 def _standing(workshop: Workshop) -> list[str]:
-    staged, lacks = workshop.staged_root(), workshop.missing()
+    staged = workshop.staged_root()
     if staged is None:
         return []
-    how = f"lacks {lacks} signature{'s' * (lacks != 1)}" if lacks else "has its signatures"
-    return [f"root {staged.signed.version} {how}"]
+    lacks = [f"{lacks} signature{'s' * (lacks != 1)} {of}".rstrip() for lacks, of in workshop.lacking(staged) if lacks]
+    return [f"root {staged.signed.version} " + (f"lacks {' and '.join(lacks)}" if lacks else "has its signatures")]
 
 
 def _next(workshop: Workshop) -> str:

@@ -57,7 +57,7 @@ class Workshop:
         if not self.exists():
             text, hint = "{folder} is no repository", f"make one: beeyard repo init {self.folder}"
             raise NotFound("no_such_repository", text, folder=str(self.folder), hint=hint)
-        with files.alone(self.key_folder):
+        with files.alone(self.metadata):
             yield
 
     def exists(self) -> bool:
@@ -75,17 +75,35 @@ class Workshop:
         return self._load(found, Root) if found else None
 
     def missing(self) -> int:
-        """How many signatures the staged root lacks; it needs the threshold of the root before it too."""
+        """How many signatures the staged root lacks; one key may give it two, if it was a key before too."""
         staged = self.staged_root()
-        if staged is None:
-            return 0
-        result = staged.signed.get_root_verification_result(self.root(), staged.signed_bytes, staged.signatures)
-        return max(result.first.missing, result.second.missing)
+        return max(lacks for lacks, _ in self.lacking(staged)) if staged else 0
+
+    def lacking(self, staged: Metadata[Root]) -> list[tuple[int, str]]:
+        """How many signatures it lacks, and of whose keys: its own count, and those of the root before it."""
+        before = self.root()
+        result = staged.signed.get_root_verification_result(before, staged.signed_bytes, staged.signatures)
+        if before is None or before.roles["root"].keyids == staged.signed.roles["root"].keyids:
+            return [(max(result.first.missing, result.second.missing), "")]
+        return [
+            (result.first.missing, f"of the keys of root {before.version}"),
+            (result.second.missing, "of the new keys"),
+        ]
 
     def coming_root(self) -> Root | None:
         """The one that readers see after the next `publish`; None while the first lacks signatures."""
         staged = self.staged_root()
         return staged.signed if staged and not self.missing() else self.root()
+
+    def next_root(self) -> Root:
+        """The one that is staged, or else the one after that which readers see: to be changed, signed and staged."""
+        staged, root = self.staged_root(), self.root()
+        if staged:
+            return staged.signed
+        assert root is not None
+        root.version += 1
+        root.expires = self.now() + LIFE["root"]
+        return root
 
     def stage(self, root: Metadata[Root]) -> None:
         """Keep the next root where no reader looks."""
@@ -120,13 +138,7 @@ class Workshop:
 
     def write(self, role: str, signed: S, life: timedelta | None = None) -> None:
         """Sign the next version of a role. The caller counts up nothing. Raises what `signer` raises, and Refused."""
-        signer = self.signer(role)
-        if signer.public_key.keyid not in self.keyids(role):
-            text = "{role} is not to be signed with the key {file}"
-            hint = (
-                "a new root still lacks signatures: beeyard repo sign" if self.staged_root() else "bring the right key"
-            )
-            raise Refused("wrong_key", text, role=role, file=str(self.key_file(role)), hint=hint)
+        signer = self._entitled(role)
         signed.version = self._version(role) + 1
         signed.expires = self.now() + (life or LIFE.get(role, LIFE_OF_TARGETS))
         metadata = Metadata(signed)
@@ -143,6 +155,17 @@ class Workshop:
             assert root is not None
             return root.roles[role].keyids
         return self.targets().get_delegated_role(role).keyids
+
+    def _entitled(self, role: str) -> CryptoSigner:
+        """The key of a role, or the one before it while the root that names the new one lacks signatures."""
+        signer, known = self.signer(role), self.keyids(role)
+        if signer.public_key.keyid in known:
+            return signer
+        if before := next((file for keyid in known if (file := self.retired(role, keyid)).exists()), None):
+            return keys.load(before, self.passphrase)
+        text = "{role} is not to be signed with the key {file}"
+        hint = "a new root still lacks signatures: beeyard repo sign" if self.staged_root() else "bring the right key"
+        raise Refused("wrong_key", text, role=role, file=str(self.key_file(role)), hint=hint)
 
     def _outgoing(self, role: str) -> list[CryptoSigner]:
         """Keys that the root names which readers see now, and the coming one does not.
