@@ -18,6 +18,7 @@ from beeyard.adapters.archives.pack import pack
 from beeyard.adapters.package_store import GRACE, FolderStore
 from beeyard.domain.errors import Invalid, NotFound, Refused, Rejected, Unavailable, Untrusted
 from beeyard.domain.packages import Description, Receipt
+from beeyard.domain.values import human_memory
 from beeyard.ports.package_store import Damage, Depth, PackageStore, Reclaimed
 from tests.packing import FILES, Content, a_package, unpack
 
@@ -262,9 +263,9 @@ async def test_no_room_is_told_in_numbers_before_anything_is_written(
             await store.install(description, payload, "main", "tuf")
     fields = refused.value.fields
     assert (refused.value.code, fields["package"]) == ("package_no_room", "caddy 1.0.0")
-    assert fields["reclaimable"] == str(type(description.manifest.min_disk)(receipt.description.size))
+    assert (fields["need"], fields["reclaimable"]) == ("4194304.0 TB", human_memory(receipt.description.size))
     assert str(refused.value) == (
-        f"caddy 1.0.0 needs {fields['need']} and {fields['free']} is free; "
+        f"caddy 1.0.0 needs {fields['need']} and {fields['free']} is free, {fields['lacking']} too little; "
         f"`beeyard package gc` frees {fields['reclaimable']} at most"
     )
     assert everything(root) == before
@@ -522,7 +523,7 @@ async def test_a_registration_nobody_can_read_keeps_everything(
         await store.collect(frozenset(), keep=0, dry_run=False)
     second = await installed(store, tmp_path, "2.0.0")
     description, payload = a_package(tmp_path, "3.0.0", min_disk=2**62)
-    with pytest.raises(Rejected, match=r"frees 0 at most$"):
+    with pytest.raises(Rejected, match=r"frees 0 B at most$"):
         async with store.locked("caddy"):
             await store.install(description, payload, "main", "tuf")
     assert store.receipts() == [receipt, second]

@@ -130,6 +130,20 @@ async def test_a_repository_out_of_reach_says_so_and_still_tells_what_it_knew(ca
     assert await case.repository.offers("caddy") == before
 
 
+async def test_a_folder_that_was_moved_away_is_named(tmp_path: Path) -> None:
+    """It is not mistaken for a repository that lacks a file."""
+    for kind, made in KINDS.items():
+        (tmp_path / kind).mkdir()
+        async with made(tmp_path / kind, False) as case:
+            case.gone()
+            with pytest.raises(Unavailable) as caught:
+                await case.repository.refresh()
+        assert caught.value.code == "repository_unreachable"
+        assert str(caught.value).startswith("hive: ")
+        assert str(tmp_path / kind) in str(caught.value)
+        assert "look at its `path`" in caught.value.hint
+
+
 async def test_what_is_not_offered_can_not_be_described(case: Case) -> None:
     """The text names all three."""
     with pytest.raises(NotFound) as caught:

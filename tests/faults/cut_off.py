@@ -59,6 +59,11 @@ class Yard:
         async with store.locked("caddy"):
             await store.repair(self.receipt("1.0"), self.known["1.0"][1])
 
+    async def hold(self) -> None:
+        store = self.open()
+        async with store.locked("caddy"):
+            await store.hold(self.receipt("1.0"), "asked for")
+
     async def remove(self) -> None:
         if self.open().find("caddy", "2.0"):
             await self.forget("2.0")
@@ -151,7 +156,7 @@ class Yard:
         self.identity = _identity(self.entry("1.0"))
 
     def _make(self, scenario: str) -> None:
-        before = {"first": "", "install": "1", "orphan": "1", "many": "", "repair": "1"}
+        before = {"first": "", "install": "1", "orphan": "1", "many": "", "repair": "1", "hold": "1"}
         for version in before.get(scenario, "123"):
             asyncio.run(self.install(f"{version}.0"))
         if scenario == "orphan":
@@ -172,12 +177,15 @@ class Yard:
             "orphan": {"1.0", "3.0"},
             "many": {"4.0"},
             "repair": {"1.0"},
+            "hold": {"1.0"},
             "remove": {"1.0", "3.0"},
             "collect": {"1.0", "3.0"},
             "recover": {"1.0", "2.0"},
         }[scenario]
         if versions != meant:
             yield f"installed are {sorted(versions)}"
+        if scenario == "hold" and self.receipt("1.0").held != "asked for":
+            yield "1.0 is not held"
         for version in meant:
             if _contents(self.entry(_key(version))) != _described(self.known[_key(version)][0]):
                 yield f"{version} is not whole"
@@ -190,6 +198,7 @@ class Yard:
             "orphan": lambda: self.install("3.0"),
             "many": lambda: self.install("big"),
             "repair": self.repair,
+            "hold": self.hold,
             "remove": self.remove,
             "collect": self.collect,
             "recover": self.recover,

@@ -4,29 +4,23 @@ A power cut is not carried out: what it may take is what was not synced, so the 
 """
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from beeyard.adapters.package_store import FolderStore
 from beeyard.domain.errors import Rejected
 from beeyard.domain.packages import Description
+from tests.faults.traced import SYNCS, unsafe, watched
 from tests.packing import a_package, unpack
 
 CUT_OFF = str(Path(__file__).with_name("cut_off.py"))
-SCENARIOS = ["first", "install", "orphan", "repair", "remove", "collect", "recover"]
-
-TRACED = (
-    "openat,write,pwrite64,chmod,fchmod,fchmodat,fsync,fdatasync,syncfs,rename,renameat,renameat2,mkdir,unlink,rmdir,"
-    "unlinkat,symlink,link,truncate,ftruncate"
-)
+SCENARIOS = ["first", "install", "orphan", "repair", "hold", "remove", "collect", "recover"]
 
 
 @pytest.fixture
@@ -63,135 +57,18 @@ def test_four_processes_at_once_install_one_package(tmp_path: Path) -> None:
     assert cut_off("race", tmp_path) == ["steps 15"]
 
 
-SYNCS = ("fsync", "fdatasync", "syncfs")
-BY_NUMBER = ("write", "pwrite64", "fchmod", "ftruncate", *SYNCS)
-
-
-class Call(NamedTuple):
-    """A system call that succeeded, the paths it is about, and how it was told."""
-
-    name: str
-    paths: list[str]
-    told: str
-
-
-class Disk:
-    """What is on it for sure, as the system calls go by."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = str(root)
-        self.unsynced: dict[str, str] = {}  # path: what was done to it
-        self.wrong: list[str] = []
-
-    def call(self, name: str, paths: list[str], told: str) -> None:
-        """What this one changes, or makes sure of."""
-        match name:
-            case "openat" if "O_CREAT" in told and "/locks/" not in told:
-                self._change(paths[-1], name)
-                self._change(os.path.dirname(paths[-1]), name)
-            case "write" | "pwrite64" | "chmod" | "fchmod" | "fchmodat" | "truncate" | "ftruncate":
-                self._change(paths[0], name)
-            case "mkdir":
-                self._change(paths[0], name)
-                self._change(os.path.dirname(paths[0]), name)
-            case "symlink" | "link":
-                self._change(os.path.dirname(paths[-1]), name)
-            case "unlink" | "unlinkat" | "rmdir":
-                self.unsynced.pop(paths[0], None)
-                self._change(os.path.dirname(paths[0]), name)
-            case "fsync" | "fdatasync":
-                self.unsynced.pop(paths[0], None)
-            case "syncfs":
-                self.unsynced.clear()
-            case "rename" | "renameat" | "renameat2":
-                self._rename(*paths, both="EXCHANGE" in told)
-
-    def unsure(self, *inside: str) -> list[str]:
-        """What a power cut now might take, in these folders."""
-        folders = [f"{self.root}/{folder}" for folder in inside]
-        return [path for path in self.unsynced if any(_within(path, folder) for folder in folders)]
-
-    def _change(self, path: str, how: str) -> None:
-        if _within(path, self.root) and not self._given_up(path):
-            self.unsynced[path] = how
-
-    def _given_up(self, path: str) -> bool:
-        """In the trash, or damaged: what becomes of that does not matter."""
-        return _within(path, f"{self.root}/trash") or path.startswith(f"{self.root}/quarantine/")
-
-    def _rename(self, old: str, new: str, *, both: bool) -> None:
-        if self.unsynced.get(os.path.dirname(old)) == "exchange":
-            self.wrong.append(f"{old} was exchanged, is not synced and is renamed")
-        if not self._given_up(new):
-            self.wrong += [f"{path} is not synced and is renamed" for path in self.unsynced if _within(path, old)]
-        if _within(new, f"{self.root}/receipts"):
-            self.wrong += [f"{path} is not synced and vouched for" for path in self.unsure("store")]
-        if _within(old, f"{self.root}/store"):
-            self.wrong += [f"{path} is not synced and may still vouch" for path in self.unsure("receipts")]
-        moved = {path: how for path, how in self.unsynced.items() if _within(path, old)}
-        back = {path: how for path, how in self.unsynced.items() if _within(path, new)} if both else {}
-        for path in (*moved, *[path for path in self.unsynced if _within(path, new)]):
-            self.unsynced.pop(path, None)
-        for path, how in moved.items():
-            self._change(new + path.removeprefix(old), how)
-        for path, how in back.items():
-            self._change(old + path.removeprefix(new), how)
-        for path in (old, new):
-            self._change(os.path.dirname(path), "exchange" if both else "rename")
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder + "/")
-
-
-def calls(trace: Iterable[str]) -> Iterator[Call]:
-    """Those that succeeded, in the order of their ends."""
-    begun: dict[str, str] = {}
-    for line in trace:
-        pid, _, rest = line.partition(" ")
-        rest = rest.strip()
-        if rest.endswith("<unfinished ...>"):
-            begun[pid] = rest.removesuffix("<unfinished ...>")
-            continue
-        if resumed := re.match(r"<\.\.\. \w+ resumed>(.*)", rest):
-            rest = begun.pop(pid) + resumed[1]
-        if found := re.match(r"(\w+)\((.*)\) += \d+", rest):
-            name, told = found[1], found[2]
-            paths = r"^\d+<([^>]*)>" if name in BY_NUMBER else r'"([^"]*)"'
-            yield Call(name, re.findall(paths, told), told)
-
-
-def watched(folder: Path, scenario: str) -> list[Call]:
-    """What it asks of the system."""
-    cut_off("ready", scenario, folder)
-    trace = str(folder / "trace")
-    strace = ["strace", "-f", "-y", "-s", "0", "-e", "signal=none", "-e", f"trace={TRACED}", "-o", trace]
-    subprocess.run([*strace, sys.executable, CUT_OFF, "once", scenario, str(folder)], check=True)
-    with open(trace) as lines:
-        return list(calls(lines))
-
-
-def unsafe(folder: Path, made: Iterable[Call]) -> list[str]:
-    """What a power cut could do, had the system been asked this."""
-    disk = Disk(folder / "packages")
-    for call in made:
-        disk.call(*call)
-    left = disk.unsure("store", "receipts", "staging", "quarantine")
-    return disk.wrong + [f"{path} is not synced in the end" for path in left]
-
-
 @pytest.mark.needs_strace
 @pytest.mark.parametrize("scenario", [*SCENARIOS, "many"])
 def test_nothing_is_renamed_or_vouched_for_before_it_is_on_the_disk(tmp_path: Path, scenario: str) -> None:
     """And no receipt stands for what is being taken away; in the end everything is on the disk."""
-    assert unsafe(tmp_path, watched(tmp_path, scenario)) == []
+    assert unsafe(tmp_path, watched(CUT_OFF, tmp_path, scenario)) == []
 
 
 @pytest.mark.needs_strace
 @pytest.mark.parametrize("scenario", ["first", "repair", "remove", "many"])
 def test_no_sync_can_be_left_out(tmp_path: Path, scenario: str) -> None:
     """Whichever it is, something could be lost: so none is too many, and the watching sees each."""
-    made = watched(tmp_path, scenario)
+    made = watched(CUT_OFF, tmp_path, scenario)
     opening = {str(tmp_path), str(tmp_path / "packages")}  # by everyone who opens the store, whether or not it is new
     syncs = [n for n, call in enumerate(made) if call.name in SYNCS and call.paths[0] not in opening]
     assert [made[n] for n in syncs if not unsafe(tmp_path, made[:n] + made[n + 1 :])] == []
@@ -308,7 +185,7 @@ async def test_a_full_disk_is_told_before_anything_is_written(small: Path, tmp_p
             await store.install(many, payload_of_many, "main", "tuf")
         fill(small, 5 * os.statvfs(small).f_frsize)
         other, its_payload = a_package(tmp_path, "3.0")
-        with pytest.raises(Rejected, match=r"^caddy 3\.0 needs .* is free; `beeyard package gc` frees 0 at most$"):
+        with pytest.raises(Rejected, match=r"^caddy 3\.0 needs .* is free, .* too little; `.* gc` frees 0 B at most$"):
             await store.install(other, its_payload, "main", "tuf")
         assert left_over(small / "packages") == []
         assert store.receipts() == [receipt]

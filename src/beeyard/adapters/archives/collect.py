@@ -3,13 +3,17 @@
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from typing import NamedTuple
 
 from beeyard.domain.file_list import Fault, faults
 from beeyard.domain.packages import FileEntry
 
-LEFT_OUT = frozenset({".git"})
-"""At any depth, folder or file."""
+LEFT_OUT = frozenset({".git", "__pycache__"})
+"""At any depth, folder or file: what tools write there, each time in another way."""
+
+Ignored = Callable[[str], bool]
+"""Whether a path is left out; that of a folder ends with `/`. What is in one that is, is not asked for."""
 
 _KINDS = {
     stat.S_IFIFO: "is a FIFO",
@@ -20,18 +24,21 @@ _KINDS = {
 
 
 class Collected(NamedTuple):
-    """The files, sorted by path; folders that hold nothing, which no package can tell of; what is wrong."""
+    """The files, sorted by path; folders that hold nothing, which no package can tell of; what is wrong; and what was
+    left out because somebody said so, a folder for all that is in it."""
 
     files: tuple[FileEntry, ...]
     empty: tuple[str, ...]
     faults: tuple[Fault, ...]
+    ignored: tuple[str, ...] = ()
 
 
-def collect(folder: str) -> Collected:
-    """Look at everything in a folder. Of a file's mode only counts whether somebody may execute it."""
+def collect(folder: str, ignored: Ignored = lambda path: False) -> Collected:
+    """Look at all in a folder but what is ignored. Of a file's mode only counts whether somebody may execute it."""
     files: list[FileEntry] = []
     empty: list[str] = []
     wrong: list[Fault] = []
+    without: list[str] = []
     waiting = [""]
     while waiting:
         above = waiting.pop()
@@ -41,7 +48,10 @@ def collect(folder: str) -> Collected:
                 empty.append(above)
             for entry in entries:
                 path = os.path.join(above, entry.name)
-                if entry.is_dir(follow_symlinks=False):
+                named = f"{path}/" if entry.is_dir(follow_symlinks=False) else path
+                if ignored(named):
+                    without.append(named)
+                elif entry.is_dir(follow_symlinks=False):
                     waiting.append(path)
                 elif found := _entry(path, entry):
                     files.append(found)
@@ -52,7 +62,7 @@ def collect(folder: str) -> Collected:
             path = os.path.relpath(error.filename, folder) if error.filename else above
             wrong.append(Fault("archive_unreadable", path, f"can't be read: {error.strerror}"))
     files.sort(key=lambda entry: entry.path)
-    return Collected(tuple(files), tuple(sorted(empty)), (*wrong, *faults(files)))
+    return Collected(tuple(files), tuple(sorted(empty)), (*wrong, *faults(files)), tuple(sorted(without)))
 
 
 def _entry(path: str, found: os.DirEntry[str]) -> FileEntry | None:

@@ -13,6 +13,8 @@ from beeyard.adapters.archives.codec import Malformed
 BLOCK = 512
 LONGEST = 16 * 1024
 """Bytes of a header's extension."""
+MOST = 8
+"""Extensions of one header; three say all there is to say."""
 SLACK = 1024 * 1024
 """Zero bytes after the end, at most; GNU tar fills up to 10 KB."""
 
@@ -53,12 +55,16 @@ def padding(size: int) -> int:
 def member(exactly: Callable[[int], bytes]) -> Member | None:
     """The next entry, whose content has not been read yet; None at the end mark. Raises Malformed, Forbidden."""
     said: dict[str, str] = {}
+    extensions = 0
     while (block := exactly(BLOCK)) != _ZEROS:
         if _number(block[148:156]) != sum(block) - sum(block[148:156]) + 8 * ord(" "):
             raise Malformed("has a header with a wrong checksum")
         kind = block[156:157]
         if kind not in (b"x", b"L", b"K"):
             return _member(block, kind, said)
+        extensions += 1
+        if extensions > MOST:
+            raise Malformed(f"has more than {MOST} headers before one entry")
         size = _number(block[124:136])
         if size > LONGEST:
             raise Malformed(f"has a name or a header of {size} bytes")

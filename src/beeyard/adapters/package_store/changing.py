@@ -29,8 +29,13 @@ def publish(layout: Layout, receipts: Receipts, tree: Path, receipt: Receipt) ->
             return there
         layout.discard(entry)  # nobody vouches for it
         rename_new(tree, entry)
-    _settle(layout, entry)
-    receipts.put(receipt)
+    try:
+        _settle(layout, entry)
+        receipts.put(receipt)
+    except OSError:  # On a full disk nobody can do with what nobody vouches for.
+        receipts.remove([receipt.description.digest])
+        layout.discard(entry)
+        raise
     return receipt
 
 

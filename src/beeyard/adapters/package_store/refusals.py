@@ -7,7 +7,7 @@ from pathlib import Path
 
 from beeyard.domain.errors import NotFound, Refused, Rejected, Unavailable, Untrusted
 from beeyard.domain.packages import Description, Receipt
-from beeyard.domain.values import Memory
+from beeyard.domain.values import human_memory
 from beeyard.ports.package_store import Damage
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -38,12 +38,14 @@ def no_room(description: Description, need: int, free: int, reclaimable: int) ->
     """Told before anything is written."""
     return Rejected(
         "package_no_room",
-        "{package} needs {need} and {free} is free; `beeyard package gc` frees {reclaimable} at most",
+        "{package} needs {need} and {free} is free, {lacking} too little; "
+        "`beeyard package gc` frees {reclaimable} at most",
         hint="Make room on that filesystem, then ask again.",
         package=_named(description),
-        need=_size(need),
-        free=_size(free),
-        reclaimable=_size(reclaimable),
+        need=human_memory(need),
+        free=human_memory(free),
+        lacking=human_memory(need - free),
+        reclaimable=human_memory(reclaimable),
     )
 
 
@@ -101,7 +103,3 @@ def not_installed(receipt: Receipt) -> NotFound:
 
 def _named(description: Description) -> str:
     return f"{description.manifest.name} {description.manifest.version}"
-
-
-def _size(size: int) -> str:
-    return str(Memory(size))
