@@ -36,6 +36,11 @@ def a_build(folder: Path, name: str, version: str, platform: str = "any") -> Pat
     return folder / payload.name
 
 
+def a_root() -> bytes:
+    """A root that has the form of one, and nobody's signature."""
+    return Metadata(Root()).to_bytes()
+
+
 class Yard:
     """A signed repository, with every key at hand, also for those who should not have it."""
 

@@ -77,6 +77,8 @@ if TYPE_CHECKING:
     from beeyard.domain.errors import Unavailable as Unavailable
     from beeyard.domain.errors import Unidentified as Unidentified
     from beeyard.domain.errors import Untrusted as Untrusted
+    from beeyard.domain.packages import Manifest as Manifest
+    from beeyard.domain.packages import ProcessEntry as ProcessEntry
     from beeyard.domain.sources import PackagePolicies as PackagePolicies
     from beeyard.domain.sources import PackagesSpec as PackagesSpec
     from beeyard.domain.sources import RepositorySpec as RepositorySpec
@@ -96,6 +98,12 @@ if TYPE_CHECKING:
     from beeyard.ports.journal import Entry as Entry
     from beeyard.ports.journal import Verdict as Verdict
     from beeyard.ports.logs import LogLine as LogLine
+    from beeyard.ports.package_manager import Installed as Installed
+    from beeyard.ports.package_manager import Offered as Offered
+    from beeyard.ports.package_manager import PackageManager as PackageManager
+    from beeyard.ports.package_manager import Remembered as Remembered
+    from beeyard.ports.package_store import Damage as Damage
+    from beeyard.ports.package_store import Reclaimed as Reclaimed
 
 _NAMES = {
     "application.operations.add": ["Add"],
@@ -144,6 +152,7 @@ _NAMES = {
         *("BeeyardError", "Denied", "Invalid", "Limited", "NotFound", "Refused"),
         *("Rejected", "Unavailable", "Unidentified", "Untrusted"),
     ],
+    "domain.packages": ["Manifest", "ProcessEntry"],
     "domain.sources": ["PackagePolicies", "PackagesSpec", "RepositorySpec"],
     "domain.spec": ["Backoff", "Endpoint", "LogSpec", "ProbeSpec", "RestartPolicy", "StopStep", "WorkerSpec"],
     "domain.values": ["WorkerId"],
@@ -152,6 +161,8 @@ _NAMES = {
     "entrypoints.http.client": ["Client", "Job"],
     "ports.journal": ["Entry", "Verdict"],
     "ports.logs": ["LogLine"],
+    "ports.package_manager": ["Installed", "Offered", "PackageManager", "Remembered"],
+    "ports.package_store": ["Damage", "Reclaimed"],
 }
 
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}

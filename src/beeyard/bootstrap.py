@@ -86,7 +86,13 @@ def _resolver() -> Resolver:
 
 
 async def build(
-    paths: Paths, *, keep_master: Sequence[str], read: Read, kind: type[M], store: Store | None = None
+    paths: Paths,
+    *,
+    keep_master: Sequence[str],
+    read: Read,
+    kind: type[M],
+    store: Store | None = None,
+    managers: Sequence[PackageManager] = (),
 ) -> Application[M]:
     """Wire a master of this kind.
 
@@ -94,6 +100,7 @@ async def build(
         keep_master: what the launcher starts when the master dies; empty when the master is part of another program.
         read: what reads the package file of a folder.
         store: instead of the database in the state folder.
+        managers: of packages, beside our own and before those of the same name.
     """
     launcher, secrets = LauncherClient(paths, keep_master), LocalSecrets()
     host = LinuxHost(paths, pressure=_pressure())
@@ -112,7 +119,7 @@ async def build(
         ),
         operations=OPERATIONS,
         secrets=secrets,
-        managers=_managers(Path(paths.packages), secrets, read),
+        managers=_managers(Path(paths.packages), secrets, read) | {manager.name: manager for manager in managers},
         resolver=_resolver,
     )
     return Application(master, launcher, paths)

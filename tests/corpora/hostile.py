@@ -150,6 +150,32 @@ def overflowing() -> Case:
     return _case("archive_malformed", "the archive goes on after its end", [A], file("a", b"x"), end=bytes(2**22))
 
 
+def lying_bomb() -> Case:
+    """A gigabyte of zeros where the list says one byte."""
+    text = f"'a' has {2**30} bytes, 1 in the signed list"
+    return _case("archive_differs", text, [A], block("a", size=2**30), bytes(2**26))
+
+
+def skippable(*, before: bool) -> Case:
+    """A frame that decompressors pass over, which may hold anything, before the archive or behind it."""
+    case = _spoilt("ends too early" if before else "goes on after its end", file("a", b"x"))()
+    frame = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"evil"
+    return case._replace(payload=frame + case.payload if before else case.payload + frame)
+
+
+def empty_frame_first() -> Case:
+    """Nothing at all, and then an archive."""
+    case = _spoilt("ends too early", file("a", b"x"))()
+    return case._replace(payload=squeezed(b"") + case.payload)
+
+
+def split() -> Case:
+    """One archive in two frames."""
+    case = _spoilt("ends too early", file("a", b"x"), at="a")()
+    content = file("a", b"x") + END
+    return case._replace(payload=squeezed(content[:512]) + squeezed(content[512:]))
+
+
 _TREE = [listed("d/a", b"x")]
 _DEEP = "/".join(["d"] * 65)
 _LONG = "n" * 256
@@ -282,11 +308,18 @@ CASES: dict[str, Callable[[], Case]] = {
     "many files": many,
     "many folders": many_folders,
     "costly links": costly_links,
+    "lying bomb": lying_bomb,
+    "headers without end": _spoilt("has more than 8 headers before one entry", pax(mtime="1") * 200_000),
+    "long names without end": _spoilt("says the path of an entry twice", gnu(b"L", "a") * 200_000),
     "wide window": wide_window,
     "endless zeros": overflowing,
     # what two readers may read differently
     "trailing garbage": trailing,
     "second frame": second_frame,
+    "skippable frame first": lambda: skippable(before=True),
+    "skippable frame behind": lambda: skippable(before=False),
+    "empty frame first": empty_frame_first,
+    "in two frames": split,
     "truncated": truncated,
     "bit flipped": flipped,
     "not compressed": lambda: Case(
@@ -310,6 +343,17 @@ CASES: dict[str, Callable[[], Case]] = {
         "has a header with a number that is none, or is below zero", block("a", size=b"-0000000001\0")
     ),
     "size twice": _spoilt("says the size of an entry twice", pax(size="2"), file("a", b"x")),
+    "smaller by pax": _spoilt("says the size of an entry twice", pax(size="1"), file("a", b"xy")),
+    "traversal by pax prefix": lambda: _case(
+        "archive_unlisted", "'../a' is not in the signed list", [A], pax(path="../a"), block("a", prefix="..")
+    ),
+    "link out by pax": lambda: _case(
+        "archive_differs",
+        "'l' is not the link, or the file, that the signed list says",
+        [linked("l", "a")],
+        pax(linkpath="../../etc/passwd"),
+        link("l", "a"),
+    ),
     "size by pax that is none": _spoilt("says the size of an entry twice", pax(size="-1"), block("a")),
     "name twice": _spoilt(_TWICE, gnu(b"L", "b"), pax(path="a"), file("c", b"x")),
     "name twice in one": _spoilt(_TWICE, gnu(b"L", "a"), gnu(b"L", "a"), file("c", b"x")),

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from beeyard.adapters.repositories.publishing import Workshop, add, init, publish
+from beeyard.adapters.repositories.publishing import Workshop, add, init, promote, publish
 from beeyard.entrypoints.cli.building import build
 
 SLEEP = "exec sleep 1000"
@@ -20,16 +20,21 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "repository"
-        self._home = folder
-        self._workshop = Workshop(self.folder, folder / "keys")
-        init(self._workshop, [folder / "root.key"], 1)
+        self.home = folder
+        self.workshop = Workshop(self.folder, folder / "keys")
+        init(self.workshop, [folder / "root.key"], 1)
 
     def put(self, name: str, *versions: str, script: str = SLEEP, ballast: int = 0, **manifest: Any) -> "Shelf":
         """Builds whose executable is this script; `ballast`: bytes beside it that no packer makes smaller."""
         builds = [self._build(name, version, script, ballast, manifest) for version in versions]
-        add(self._workshop, builds, "acme")
-        publish(self._workshop)
+        add(self.workshop, builds, "acme")
+        publish(self.workshop)
         return self
+
+    def promote(self, package: str, channel: str) -> None:
+        """As `beeyard repo promote`, and `publish`."""
+        promote(self.workshop, package, channel)
+        publish(self.workshop)
 
     def payload(self, name: str, version: str) -> Path:
         """The one that readers are given."""
@@ -42,7 +47,7 @@ class Shelf:
         return {"name": name, **where, "root": str(self.folder / "metadata" / "1.root.json"), **more}
 
     def _build(self, name: str, version: str, script: str, ballast: int, manifest: dict[str, Any]) -> Path:
-        source = self._home / "sources" / f"{name}-{version}"
+        source = self.home / "sources" / f"{name}-{version}"
         source.mkdir(parents=True)
         program = source / "serve"
         program.write_text(f"#!/bin/sh\n{script}\n")
@@ -52,7 +57,7 @@ class Shelf:
                 (source / "ballast").write_bytes(noise.read(ballast))
         written = {"name": name, "version": version, "executable": {"path": "serve"}, **manifest}
         (source / "package.yaml").write_bytes(msgspec.json.encode(written))  # JSON is YAML.
-        return Path(build(str(source), str(self._home / "built"), None)[0].payload)
+        return Path(build(str(source), str(self.home / "built"), None)[0].payload)
 
 
 class _Quiet(ThreadingHTTPServer):
@@ -63,12 +68,14 @@ class _Quiet(ThreadingHTTPServer):
 
 
 class Server:
-    """Serves a folder. `gate`: while it is closed, payloads come by half; `token`: who has another gets nothing."""
+    """Serves a folder. `gate`: while it is closed, payloads come by half; `token`: who has another gets nothing;
+    `trickles`: from then on everything comes byte by byte."""
 
     def __init__(self, folder: Path, token: str) -> None:
-        self.gate, self.half = threading.Event(), threading.Event()
+        self.gate, self.half, self.over = threading.Event(), threading.Event(), threading.Event()
         self.gate.set()
         self.refused = 0
+        self.trickles = False
         served = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -81,6 +88,9 @@ class Server:
                 data = file.read_bytes() if known and file.is_file() else b""
                 self._head(401 if not known else 200 if data else 404, len(data))
                 with contextlib.suppress(ConnectionError):
+                    if served.trickles:
+                        self._trickle(data)
+                        return
                     sent = self._half(data) if ".payload." in file.name and not served.gate.is_set() else 0
                     self.wfile.write(data[sent:])
 
@@ -93,6 +103,12 @@ class Server:
                 served.half.set()
                 served.gate.wait()
                 return half
+
+            def _trickle(self, data: bytes) -> None:
+                """Until the reader has had enough."""
+                for byte in data:
+                    self.wfile.write(bytes([byte]))
+                    served.over.wait(0.1)
 
             def _head(self, status: int, length: int) -> None:
                 self.send_response(status)
@@ -111,6 +127,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.gate.set()
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
 

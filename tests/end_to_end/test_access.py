@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from beeyard.application.operations import OPERATIONS
-from beeyard.domain.access import ROLES, Grant, refusal
+from beeyard.domain.access import ROLES, Grant, Role, refusal
 from beeyard.domain.plain import read
 from beeyard.entrypoints.http.identity import OPEN
 from beeyard.entrypoints.http.listening import face
 from tests.end_to_end.calls import Answer, Caller, url_of
+from tests.end_to_end.shelf import Shelf
 from tests.end_to_end.workers import shell
 from tests.fakes.world import World
 from tests.yard import Yard, yard
@@ -56,6 +57,20 @@ GRANTS = [
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     """One Beeyard without workers for all tests that change nothing."""
     with yard(tmp_path_factory.mktemp("access") / "s") as made:
+        yield made
+
+
+@pytest.fixture
+def packaged(tmp_path: Path) -> Iterator[Yard]:
+    """One with a repository, and a package of it that is installed and damaged."""
+    shelf = Shelf(tmp_path / "shelf").put("hello", "1.0").put("other", "1.0")
+    with yard(tmp_path / "s") as made:
+        made.ask("apply", specs=[], origin="test", master={"packages": {"repositories": [shelf.spec()]}})
+        (view,) = made.ask("package_install", packages=["hello"])["packages"]
+        program = Path(view["path"], "serve")
+        program.chmod(0o755)
+        program.write_text("")
+        made.ask("package_verify")
         yield made
 
 
@@ -124,6 +139,27 @@ def test_going_down_takes_an_admin_of_all(fresh_yard: Yard) -> None:
     statuses = [caller.operate("down", token(fresh_yard, f"t{i}", grant)).status for i, grant in enumerate(refused)]
     assert statuses == [403] * len(refused)
     assert caller.operate("down", token(fresh_yard, "admin", allowed[0])).status == 200
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_packages_come_and_go_only_by_who_may_install(packaged: Yard, role: Role) -> None:
+    """Whatever the role: without that right nothing changes; with it, and a role that may change anything, all does."""
+    caller = Caller(url_of(packaged))
+    without, having = token(packaged, "without", Grant(role)), token(packaged, "having", Grant(role, install=True))
+    changes: list[tuple[str, dict[str, Any]]] = [
+        ("package_repair", {"packages": ["hello"]}),
+        ("package_uninstall", {"packages": ["hello"]}),
+        ("package_install", {"packages": ["other"]}),
+        ("package_gc", {"keep": 1}),
+    ]
+    before = packaged.ask("package_list")
+    assert [caller.operate(name, without, **fields).code for name, fields in changes] == ["not_allowed"] * 4
+    assert packaged.ask("package_list") == before
+    assert [view["state"] for view in before] == ["corrupted"]
+    answers = [caller.operate(name, having, **fields) for name, fields in changes]
+    assert [answer.status for answer in answers] == [403 if role == "viewer" else 200] * 4
+    after = [(view["name"], view["state"]) for view in packaged.ask("package_list")]
+    assert after == ([("hello", "corrupted")] if role == "viewer" else [("other", "installed")])
 
 
 def test_nobody_makes_a_token_for_more_than_they_have(caller: Caller, tokens: dict[Grant, str]) -> None:

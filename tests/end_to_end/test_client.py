@@ -196,6 +196,7 @@ class Scene:
         made.running("web", "writer")
         shelf = {"name": "shelf", "path": str(a_shelf(folder)), "trust": "unsigned"}
         made.ask("apply", specs=[], origin="packages", master={"packages": {"repositories": [shelf]}})
+        made.ask("package_install", packages=["tool"])
         eventually(lambda: len(made.ask("logs", workers=["writer"])) == 2, "two lines")
         self.client = Client(state_dir=made.paths.state)
         self.job = self.client.submit(beeyard.Start(["web"]))

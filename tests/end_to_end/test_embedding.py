@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import beeyard
 from beeyard.domain.values import WorkerId
 from beeyard.launcher.locks import holder
+from tests.fakes.packages import FakePackageManager, offer
 from tests.yard import Yard, eventually
 
 
@@ -101,3 +103,46 @@ async def _until_running(batches: AsyncIterator[list[beeyard.Event]]) -> list[be
                     if event.data.now.state == "running":
                         return found
     return found
+
+
+class Scripts(FakePackageManager):
+    """A manager of the program's own: what it brings is a script in one folder."""
+
+    name = "scripts"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(offer("napper", "1.0"))
+        self.folder = folder
+        program = folder / "bin" / "serve"
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\nexec sleep 1000\n")
+        program.chmod(0o755)
+
+    def put(self, offered: beeyard.Offered) -> beeyard.Installed:
+        """In that folder."""
+        found = replace(super().put(offered), path=str(self.folder))
+        self.installed[offered.digest] = found
+        return found
+
+
+OURS = beeyard.PackagesSpec((beeyard.RepositorySpec("ours", "scripts"),))
+
+
+async def test_a_worker_runs_from_a_package_of_the_programs_own_manager(tmp_path: Path) -> None:
+    """Set while it waits for it; then given to the next to open the folder, where the worker starts by itself."""
+    napper = beeyard.WorkerSpec(id=WorkerId("nap"), provider="process", run={}, package="napper")
+    manager = Scripts(tmp_path / "scripts")
+    async with beeyard.Master.open(str(tmp_path / "s")) as master:
+        master.use_packages(OURS)
+        await master.add_worker(napper)
+        view = master.get_worker_state_with_diagnostics
+        assert await master.until(lambda: "no package manager scripts here" in view("nap").note, 15)
+        await master.set_package_manager(manager)
+        await pid_of(master)
+        assert view("nap").package == "napper 1.0"
+        assert [str(one) for one in await master.get_installed_packages()] == ["napper 1.0"]
+        assert await master.get_available_versions("napper") == ["1.0"]
+    async with beeyard.Master.open(str(tmp_path / "s"), managers=[manager]) as master:
+        await pid_of(master)
+        assert master.get_worker_state_with_diagnostics("nap").package == "napper 1.0"
+    assert (manager.calls["wake"], manager.calls["install"]) == (2, 1)

@@ -31,6 +31,13 @@ workers:
     execution: {executable_path: /bin/sh, args: [-c, "id -u; echo $HOME; exec sleep 1000"]}
 """
 
+PACKAGED = """
+package_manager:
+  repositories: [{name: local, path: repository, root: pinned.json}]
+workers:
+  - {id: web, package: hello, execution: {args: [infinity]}}
+"""
+
 
 class Home:
     """An empty home, and commands typed by whoever lives there."""
@@ -101,6 +108,46 @@ def test_everything_works_without_root(home: Home) -> None:
     assert down.returncode == 0, down.stderr
     assert {path.name for path in home.path.iterdir()} == {".local", "beeyard.yaml"}
     assert all(path.lstat().st_uid == home.user for path in home.path.rglob("*") if path.name != "beeyard.yaml")
+
+
+def test_packages_need_no_root_either(home: Home) -> None:
+    """Build, sign, install by a worker, verify, mend, clear up: nothing is left that is anybody else's."""
+
+    def did(*words: str) -> str:
+        done = home.run(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    source = home.path / "hello"
+    source.mkdir()
+    (source / "run").write_text("#!/bin/sh\nid -u; exec sleep 1000\n")
+    (source / "run").chmod(0o755)
+    (source / "package.yaml").write_text("{name: hello, version: '1.0', process: {executable_path: run}}\n")
+    (home.path / "beeyard.yaml").write_text(PACKAGED)
+    did("package", "build", "hello", "-o", "builds")
+    did("repo", "init", "repository", "--root-key", "offline/root.key")
+    did("repo", "add", "repository", "builds/hello-1.0-any.json", "--origin", "me")
+    did("repo", "publish", "repository")
+    (home.path / "repository" / "metadata" / "1.root.json").rename(home.path / "pinned.json")
+    did("up", "--detach")
+    [row] = eventually(lambda: [r for r in json.loads(did("ps", "--json")) if r["state"] == "running"], "web")
+    assert (row["package"], os.stat(f"/proc/{row['pid']}").st_uid) == ("hello 1.0", home.user)
+    [view] = json.loads(did("package", "list", "--json"))
+    assert (view["trust"], view["workers"]) == ("tuf", ["web"])
+    assert did("package", "verify") == "hello 1.0: as it was signed\n"
+    program = Path(view["path"], "run")
+    program.chmod(0o755)
+    program.write_text("#!/bin/sh\n")
+    assert home.run("package", "verify").returncode == 7
+    assert did("package", "repair") == "hello 1.0: mended: run changed\n"
+    did("remove", "web", "--stop")
+    did("package", "gc", "--keep", "1")
+    did("package", "install", "hello")
+    did("package", "uninstall", "hello")
+    assert json.loads(did("package", "list", "--json")) == []
+    did("down")
+    ours = {home.path / "beeyard.yaml", source, *source.iterdir()}
+    assert {path for path in home.path.rglob("*") if path.lstat().st_uid != home.user} <= ours
 
 
 def test_the_state_folder_is_the_users_alone(home: Home) -> None:

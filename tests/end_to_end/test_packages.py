@@ -79,7 +79,7 @@ def test_a_worker_prepares_while_its_package_comes_and_then_runs(tmp_path: Path,
         assert "signed (TUF)" in yard.run("package", "list")
         shown = yard.run("package", "show", "hello")
         assert [line.split()[0] for line in shown.splitlines()[-3:]] == ["1.0", "1.1", "2.0"]
-        assert yard.run("package", "why", "hello").splitlines() == ["hello 1.1", "  web needs hello <2,>=1"]
+        assert yard.run("package", "why", "hello").splitlines() == ["hello 1.1", "  web needs hello >=1,<2"]
         assert [(r["what"], r["reason"], r["asked"]["package"]) for r in history(yard)] == [
             ("package_installed", "web runs from it", "hello 1.1")
         ]
@@ -103,11 +103,11 @@ def test_a_restart_that_is_asked_for_takes_the_newest_and_no_other_does(tmp_path
 
 
 def test_what_is_installed_starts_without_any_repository(tmp_path: Path, shelf: Shelf) -> None:
-    """Also after `down`, also by a new master; what there is beside it nobody can say."""
-    shelf.put("hello", "1.0")
+    """Also after `down`, also by a new master; what there was beside it is told with its age, and none of it comes."""
+    shelf.put("hello", "1.0", "1.1")
     with watched(tmp_path) as yard:
         root = shutil.copyfile(shelf.folder / "metadata" / "1.root.json", tmp_path / "root.json")
-        wish(yard, [shelf.spec() | {"root": str(root)}], web="hello")
+        wish(yard, [shelf.spec() | {"root": str(root)}], web="hello:<1.1")
         yard.run("up", "--detach")
         shutil.rmtree(shelf.folder)
         yard.down()
@@ -117,7 +117,14 @@ def test_what_is_installed_starts_without_any_repository(tmp_path: Path, shelf: 
         yard.running("web")
         yard.run("restart", "web")
         assert version(yard) == "1.0"
-        assert "what else there is is not known: " in yard.run("package", "show", "hello")
+        shown = yard.run("package", "show", "hello")
+        assert re.search(r"in hive, signed \(TUF\), as it was .+ ago:\n", shown)
+        assert re.search(r"^1\.0 .*\n1\.1 .*\nnothing newer is known: hive: there is no folder ", shown, re.MULTILINE)
+        assert "hive, as it was " in talk(yard, "package", "search", "hello")
+        (found,) = json.loads(yard.run("package", "search", "--json"))
+        assert found["as_of"] > 0
+        assert found["unknown"].startswith("hive: there is no folder ")
+        assert "hive: there is no folder " in talk(yard, "package", "install", "hello:1.1", code=5)
 
 
 def test_the_next_master_finishes_an_install(tmp_path: Path, shelf: Shelf) -> None:
@@ -153,12 +160,14 @@ def test_what_is_not_as_it_was_signed_is_never_started(tmp_path: Path) -> None:
             "payload": "payload 1.1 from this host is not what was promised: its SHA-256 is another one; nothing of",
             "metadata": "2.acme.json does not belong to the state that was signed",
             "swapped": "swapped 1.1 from this host is not what was promised: its SHA-256 is another one; nothing of",
-            "bare": "bare vouches for bare by checksum only, and tuf is required; `package_manager.policies",
+            "bare": "the trust in bare from bare is `checksum`, and `tuf` is required; `package_manager.policies",
         }
         for name, text in wrong.items():
             assert f"{name}:latest can't be installed: " in note(yard, name, text)
             assert text in yard.run("why", name)
-            assert text in yard.run("package", "show", name)
+            known = name != "metadata"  # Nobody can say that there is such a package at all.
+            shown = yard.run("package", "show", name) if known else talk(yard, "package", "show", name, code=3)
+            assert text in shown
             assert yard.leaders(name) == []
         assert yard.ask("package_list") == []
 
@@ -214,7 +223,7 @@ def test_packages_bring_what_they_need_and_say_what_does_not_fit(tmp_path: Path,
         for name, user in {"app": "web", "lib": "app 1.0"}.items():
             assert f"is needed by {user}" in talk(yard, "package", "uninstall", name, code=4)
         assert json.loads(yard.run("package", "search", "li", "--json")) == [
-            {"name": "lib", "repository": "hive", "installed": "1.1"}
+            {"name": "lib", "repository": "hive", "installed": "1.1", "as_of": None, "unknown": ""}
         ]
         yard.run("package", "install", "lib:2.0", "--reason", "a look at it")
         assert yard.run("package", "gc", "--keep", "1") == ""
@@ -261,7 +270,7 @@ def test_a_token_of_a_private_repository_is_shown_to_nobody_else(tmp_path: Path,
         wish(yard, [shelf.spec(url=server.url, token="${secret:hive}")], web="hello")
         yard.wish(**json.loads(yard.file.read_text()), secrets={"hive": {"file": str(file)}})
         yard.follow("up", "--detach")
-        assert "it answered 401; look at its `credentials`" in note(yard, "web", "tried again")
+        assert "it answered 401; look at whom it lets in" in note(yard, "web", "tried again")
         assert server.refused
         file.write_text(token)
         yard.run("up", "--detach")
@@ -302,7 +311,7 @@ def test_what_can_not_be_is_refused(tmp_path: Path, shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("ends", ["whole", "interrupted"])
 def test_a_terminal_shows_how_far_an_install_is(tmp_path: Path, shelf: Shelf, ends: str) -> None:
-    """A bar with bytes; Ctrl-C says that the job goes on, and it does."""
+    """A bar with bytes; Ctrl-C says that the job goes on, and it does: who asks again joins it."""
     shelf.put("hello", "1.0", ballast=8_000_000)
     with watched(tmp_path) as yard, serving(shelf) as server:
         wish(yard, [shelf.spec(url=server.url)])
@@ -311,20 +320,24 @@ def test_a_terminal_shows_how_far_an_install_is(tmp_path: Path, shelf: Shelf, en
         ours, theirs = pty.openpty()
         command = [sys.executable, "-m", "beeyard", "--state-dir", yard.paths.state, "package", "install", "hello"]
         typed = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
-        os.close(theirs)
         try:
             until(ours, r"package install: hello 1\.0 \[#+\.+\] \d\.\d MB of 7\.6 MB.*; \d+s")
             if ends == "interrupted":
                 typed.send_signal(signal.SIGINT)
                 until(ours, r"it goes on as job-\S+; to end it: beeyard --state-dir \S+ job cancel job-")
-                server.gate.set()
                 assert typed.wait(LONG) == 130
+                typed = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+                until(ours, r"package install \(joined\): hello 1\.0 .*of 7\.6 MB.*; \d+s")
+                server.gate.set()
+                until(ours, r"hello +1\.0 +installed .*joined an install that was under way: hello 1\.0")
+                assert typed.wait(LONG) == 0
             else:
                 server.gate.set()
                 until(ours, r"hello +1\.0 +installed +signed \(TUF\).*installed hello 1\.0")
                 assert typed.wait(LONG) == 0
         finally:
             os.close(ours)
+            os.close(theirs)
             typed.kill()
             typed.wait()
         eventually(lambda: [view["version"] for view in yard.ask("package_list")] == ["1.0"], "hello", LONG)

@@ -13,6 +13,7 @@ from beeyard.adapters.providers import PROVIDERS
 from beeyard.entrypoints import settings
 from beeyard.entrypoints.cli.main import cli
 from docs import make_diagrams
+from tests.repositories import a_root
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
@@ -57,7 +58,7 @@ def test_every_worker_file_loads(file: Path, tmp_path: Path) -> None:
 def make_roots(folder: Path, text: str) -> None:
     """The roots that a worker file pins: whoever uses it gets them from the owners of repositories."""
     for root in re.findall(r"^ +root: ([\w.-]+)", text, re.MULTILINE):
-        (folder / root).touch()
+        (folder / root).write_bytes(a_root())
 
 
 def test_every_worker_file_in_a_page_loads(tmp_path: Path) -> None:

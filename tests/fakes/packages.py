@@ -9,22 +9,25 @@ from msgspec.structs import replace
 from beeyard.domain.errors import BeeyardError, NotFound, Refused
 from beeyard.domain.packages import Dependency, Manifest, ProcessEntry, Trust
 from beeyard.domain.sources import RepositorySpec
-from beeyard.ports.package_manager import Installed, Offered, Tell
+from beeyard.ports.package_manager import Installed, Offered, Remembered, Tell
 from beeyard.ports.package_store import Damage, Depth, Reclaimed
 
 REPOSITORY = RepositorySpec("acme", manager="fake")
 TORN = Damage("bin/serve", "missing")
-SIZE = 1000
+SIZE, PACKED = 1000, 400
+"""Bytes of any package, unpacked and not."""
 
 
 class FakePackageManager:
     """Script it: `offered`, what there is; `installed`; `damage`, by digest; `errors`, by call; `gates` (an unset event
     holds every call of that name, and every call for a package NAME of it by `call NAME`).
 
-    `calls` tells what was asked, `used` who uses what, `most` how many installs there were at the same time.
+    `memory`: what its repository said before. `calls` tells what was asked, `used` who uses what, `most` how many
+    installs there were at the same time.
     """
 
     name = "fake"
+    settled = True
 
     def __init__(self, *offered: Offered) -> None:
         self.offered = list(offered)
@@ -35,6 +38,7 @@ class FakePackageManager:
         self.calls: Counter[str] = Counter()
         self.tells: list[Tell] = []
         self.used: set[tuple[str, str]] = set()
+        self.memory: Remembered | None = None
         self.most = 0
         self._busy = 0
 
@@ -49,6 +53,7 @@ class FakePackageManager:
             trust=offered.trust,
             size=SIZE,
             installed_at=float(len(self.installed)),
+            packed=PACKED,
         )
         return found
 
@@ -74,6 +79,10 @@ class FakePackageManager:
     async def catalog(self, repository: RepositorySpec) -> list[str]:
         await self._called("catalog")
         return sorted({one.manifest.name for one in self.offered})
+
+    async def remembered(self, repository: RepositorySpec, package: str = "") -> Remembered | None:
+        await self._called("remembered", package)
+        return self.memory
 
     async def install(self, repository: RepositorySpec, offered: Offered, tell: Tell) -> Installed:
         self._busy += 1
@@ -105,6 +114,7 @@ class FakePackageManager:
         return self.damage.get(installed.digest, [])
 
     async def repair(self, repository: RepositorySpec, installed: Installed, tell: Tell) -> list[Damage]:
+        self.tells.append(tell)
         await self._called("repair", installed.manifest.name)
         return self.damage.pop(self._require(installed).digest, [])
 
@@ -132,7 +142,9 @@ class FakePackageManager:
                 raise self.errors[name]
 
 
-def offer(name: str, number: str = "1.0", *needs: str, trust: Trust = "tuf", min_memory: int = 0) -> Offered:
+def offer(
+    name: str, number: str = "1.0", *needs: str, trust: Trust = "tuf", min_memory: int = 0, channels: str = ""
+) -> Offered:
     """A build that runs everywhere. `needs`: names of packages, perhaps with ':' and a range."""
     pairs = (need.partition(":") for need in needs)
     manifest = Manifest(
@@ -142,7 +154,9 @@ def offer(name: str, number: str = "1.0", *needs: str, trust: Trust = "tuf", min
         dependencies=tuple(Dependency(need, range) for need, _, range in pairs),
         min_memory=min_memory,  # type: ignore[arg-type]
     )
-    return Offered(manifest, REPOSITORY.name, trust, f"{name}-{number}-{trust}", SIZE)
+    return Offered(
+        manifest, REPOSITORY.name, trust, f"{name}-{number}-{trust}", PACKED, channels=tuple(channels.split())
+    )
 
 
 async def until(reached: Callable[[], object]) -> None:

@@ -116,8 +116,8 @@ class FakeProvider:
         self.calls.append(("check", spec.id))
         return list(self.problems)
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str) -> dict[str, Any]:
-        return {**spec.run, "from": folder}
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> dict[str, Any]:
+        return {**spec.run, "from": folder} | ({"with": dict(needs)} if needs else {})
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:
         return {name: f"run.{field}" for field, name in spec.run.get("secrets", {}).items()}

@@ -9,13 +9,17 @@ from collections.abc import Iterable
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from beeyard.domain.packages import Digest, PackageName, Platform, Text, Trust, VersionText, runs_on
 from beeyard.domain.resolution import Ask
 
 
-class Locked(Struct, frozen=True):
-    """One build; `digest` is its description's, and `repository` the one that vouched for it, this far."""
+class Locked(Struct, frozen=True, omit_defaults=True):
+    """One build; `digest` is its description's, and `repository` the one that vouched for it, this far.
+
+    `channels`: those that named it, of those that somebody follows.
+    """
 
     name: PackageName
     version: VersionText
@@ -23,6 +27,7 @@ class Locked(Struct, frozen=True):
     digest: Digest
     repository: Text
     trust: Trust
+    channels: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
 
 
 class Lock(Struct, frozen=True):
@@ -69,8 +74,12 @@ class Lock(Struct, frozen=True):
 
 
 def lock(packages: Iterable[Locked]) -> Lock:
-    """In one order, however they were found."""
+    """In one order, however they were found; each build once, with all its channels."""
     from beeyard.domain.shelves import version
 
-    found = sorted(set(packages), key=lambda one: (one.name, version(one.version), one.platform, one.digest))
+    channels: dict[Locked, set[str]] = {}
+    for one in packages:
+        channels.setdefault(replace(one, channels=()), set()).update(one.channels)
+    builds = (replace(one, channels=tuple(sorted(named))) for one, named in channels.items())
+    found = sorted(builds, key=lambda one: (one.name, version(one.version), one.platform, one.digest))
     return Lock(tuple(found))

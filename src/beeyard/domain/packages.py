@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from beeyard.domain.errors import Invalid
 from beeyard.domain.values import Duration, Memory
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ NAME = r"^[a-z0-9][a-z0-9_-]{0,62}(?!\n)$"
 NAME_EXPECTED = "1 to 63 lower-case letters, digits, '-' or '_', not beginning with '-' or '_'"
 VERSION_EXPECTED = "a version such as 1.2.3"
 RANGE_EXPECTED = "a version, `latest`, or a range such as >=2.1,<3"
+REF_EXPECTED = "a package's name, then perhaps ':' and a version, `latest`, a channel, or a range such as >=2.1,<3"
 PLATFORM = r"^(any|[a-z0-9]+-[a-z0-9_]+)(?!\n)$"
 DIGEST = r"^[0-9a-f]{64}(?!\n)$"
 _RELEASE = r"[0-9]{1,9}(\.[0-9]{1,9}){0,5}"
@@ -31,8 +33,9 @@ _VERSION = rf"{_RELEASE}{_SUFFIX}"
 _EXACT = rf"(==|!=) ?({_RELEASE}\.\*|{_VERSION}(\+[a-z0-9]{{1,20}}(\.[a-z0-9]{{1,20}}){{0,5}})?)"
 _CLAUSE = rf"({_EXACT}|(<=|>=|<|>) ?{_VERSION}|~= ?[0-9]{{1,9}}(\.[0-9]{{1,9}}){{1,5}}{_SUFFIX})"
 RANGE = rf"(latest|{_VERSION}|{_CLAUSE}(, ?{_CLAUSE}){{0,9}})"
-REF = rf"[a-z0-9][a-z0-9_-]{{0,62}}(:{RANGE})?"
-"""How a package is named, perhaps with a version or a range: everything like this can be read by `wanted`."""
+_CHANNEL = r"[a-z][a-z0-9_-]{0,62}"
+REF = rf"[a-z0-9][a-z0-9_-]{{0,62}}(:({RANGE}|{_CHANNEL}))?"
+"""How a package is named, perhaps with a version, channel or range: everything like this can be read by `wanted`."""
 ANY = "any"
 """The platform of what runs everywhere."""
 LATEST = "latest"
@@ -46,7 +49,7 @@ Ref = Annotated[
     Meta(
         pattern=rf"^{REF}(?!\n)$",
         max_length=512,
-        description="a package's name, then perhaps ':' and a version, `latest` or a range",
+        description=REF_EXPECTED,
         examples=["caddy:>=2.11,<3"],
     ),
 ]
@@ -167,10 +170,15 @@ class Receipt(Struct, frozen=True):
 
 
 class Wanted(Struct, frozen=True):
-    """What a worker file or a person asks for: `caddy`, `caddy:2.11.4`, `caddy:>=2.11,<3`, `caddy:latest`."""
+    """What a worker file or a person asks for: `caddy`, `caddy:2.11.4`, `caddy:>=2.11,<3`, `caddy:latest`,
+    `caddy:stable`.
+
+    With a `channel` the repository says which version that is; then it becomes the range.
+    """
 
     name: PackageName
     range: str = ""
+    channel: str = ""
 
     def takes(self, candidate: str) -> bool:
         """Whether this version is one of those asked for. Pre-releases only where they are named."""
@@ -179,7 +187,13 @@ class Wanted(Struct, frozen=True):
         return not self.range or SpecifierSet(self.range).contains(candidate)
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.range or LATEST}"
+        return f"{self.name}:{self.channel or self.range or LATEST}"
+
+    @property
+    def told(self) -> str:
+        """As people write it: `caddy`, `caddy 2.1`, `caddy >=2,<3`, `caddy 2.1 (stable)`."""
+        told = f"{self.name} {self.range.removeprefix('==')}".rstrip()
+        return f"{told} ({self.channel})" if self.channel else told
 
 
 def version(text: str) -> "Version":
@@ -193,7 +207,10 @@ def version(text: str) -> "Version":
 
 
 def range_of(text: str) -> str:
-    """A range in one spelling; a version alone means just that one, `latest` and nothing any. Raises ValueError."""
+    """A range in one spelling, from below upwards; a version alone means just that one, `latest` and nothing any.
+
+    Raises ValueError.
+    """
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
     from packaging.version import InvalidVersion, Version
 
@@ -205,17 +222,43 @@ def range_of(text: str) -> str:
     except InvalidVersion:
         pass
     try:
-        return str(SpecifierSet(text))
+        parts = map(str, SpecifierSet(text))
+        return ",".join(sorted(parts, key=lambda part: (part.startswith("!"), part.startswith("<"), part)))
     except InvalidSpecifier:
         raise ValueError(RANGE_EXPECTED) from None
 
 
+def needed_range(manifest: Manifest, need: Dependency) -> str:
+    """In which range a package needs another one. Raises Invalid: `package_range`, nobody can read it."""
+    try:
+        return range_of(need.version)
+    except ValueError as error:
+        text = "{package}: dependencies.{name}.version: found '{found}', expected {expected}"
+        package, hint = f"{manifest.name} {manifest.version}", "its maker mends its package.yaml: take another version"
+        raise Invalid(
+            "package_range", text, hint=hint, package=package, name=need.name, found=need.version, expected=str(error)
+        ) from None
+
+
 def wanted(text: str) -> Wanted:
-    """`name` or `name:range`. Raises ValueError with what was expected."""
+    """`name`, `name:range` or `name:channel`. Raises ValueError with what was expected."""
     name, _, rest = text.partition(":")
     if not re.fullmatch(NAME, name):
         raise ValueError(f"{NAME_EXPECTED}, and after ':' {RANGE_EXPECTED}")
-    return Wanted(name, range_of(rest))
+    return Wanted(name, channel=rest) if is_channel(rest) else Wanted(name, range_of(rest))
+
+
+def is_channel(text: str) -> bool:
+    """Whether it is a word that a repository may give a meaning: neither `latest` nor a version, such as `v1`."""
+    from packaging.version import InvalidVersion, Version
+
+    if text == LATEST or not re.fullmatch(_CHANNEL, text):
+        return False
+    try:
+        Version(text)
+    except InvalidVersion:
+        return True
+    return False
 
 
 def newest(versions: Iterable[str]) -> str | None:

@@ -15,6 +15,8 @@ class Supply(Struct, frozen=True, omit_defaults=True):
     """The package that the attempts of one generation run from: an automatic restart never takes another version.
 
     `run` is the provider's section with what the package adds to it; `probes` are those that its health check makes.
+    `channel`: the one that named this version when it was chosen, if it was a channel. `needs`: the digests of the
+    packages that it was told to find beside its own.
     """
 
     generation: int
@@ -25,6 +27,8 @@ class Supply(Struct, frozen=True, omit_defaults=True):
     trust: Trust
     run: dict[str, Any]
     probes: dict[ProbeRole, ProbeSpec] = {}
+    channel: str = ""
+    needs: tuple[str, ...] = ()
 
 
 def supplied(spec: WorkerSpec, supply: Supply | None) -> WorkerSpec:

@@ -1,7 +1,7 @@
 """The master as a part of somebody else's program: it lives as long as a block of that, without HTTP and a daemon."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from beeyard import bootstrap
@@ -11,6 +11,7 @@ from beeyard.domain.errors import Refused, Unavailable
 from beeyard.entrypoints import package_folder
 from beeyard.launcher.locks import holder, lock
 from beeyard.launcher.paths import Paths
+from beeyard.ports.package_manager import PackageManager
 
 
 class Master(application.Master):
@@ -19,7 +20,12 @@ class Master(application.Master):
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, state_dir: str, *, keep_running: bool = False, shutdown_timeout: float = 30.0
+        cls,
+        state_dir: str,
+        *,
+        keep_running: bool = False,
+        shutdown_timeout: float = 30.0,
+        managers: Sequence[PackageManager] = (),
     ) -> AsyncIterator["Master"]:
         """Supervise from within this program, with state in this folder. The launcher then starts no master.
 
@@ -27,6 +33,8 @@ class Master(application.Master):
             keep_running: leave workers running at the end; whoever opens the folder next takes them over. Else they
                 are stopped, dependents first, and started again by the next to open.
             shutdown_timeout: seconds until a worker that does not stop is killed.
+            managers: package managers of one's own, as `set_package_manager` takes them; given here they are there when
+                workers of an earlier master are taken over.
 
         Raises:
             Refused: `master_running`, when another master serves this folder.
@@ -43,7 +51,7 @@ class Master(application.Master):
             pid = holder(paths.master_lock)
             raise Refused("master_running", "another master (pid {pid}) serves {state}", pid=pid, state=paths.state)
         try:
-            built = await bootstrap.build(paths, keep_master=[], read=package_folder.read, kind=cls)
+            built = await bootstrap.build(paths, keep_master=[], read=package_folder.read, kind=cls, managers=managers)
             try:
                 async with built.master.running():
                     await built.master.release()

@@ -32,10 +32,19 @@ class Offered(Struct, frozen=True):
     channels: tuple[str, ...] = ()
 
 
+class Remembered(Struct, frozen=True):
+    """What a repository said at `at`, in wall-clock seconds, and what is still good: to be looked at, and never
+    installed from. `names` of all packages; `offers`: the builds of the one that was asked for."""
+
+    at: float
+    names: tuple[str, ...]
+    offers: tuple[Offered, ...] = ()
+
+
 class Installed(Struct, frozen=True):
     """One package on this host, whole: its folder is `path`. `installed_at`: wall-clock seconds; `size`: bytes.
 
-    `held` says why it stays although no worker needs it; empty: it need not.
+    `held` says why it stays although no worker needs it; empty: it need not. `packed`: bytes that bring it again.
     """
 
     manifest: Manifest
@@ -47,6 +56,7 @@ class Installed(Struct, frozen=True):
     size: int
     installed_at: float
     held: str = ""
+    packed: int = 0
 
     def __str__(self) -> str:
         return f"{self.manifest.name} {self.manifest.version}"
@@ -58,6 +68,12 @@ class PackageManager(Protocol):
     @property
     def name(self) -> str:
         """The word in the worker file."""
+        ...
+
+    @property
+    def settled(self) -> bool:
+        """Whether what is installed stays as it is. If not, it is looked at anew before a start that somebody asked
+        for, and no lock names it."""
         ...
 
     async def wake(self) -> None:
@@ -74,6 +90,10 @@ class PackageManager(Protocol):
 
     async def catalog(self, repository: RepositorySpec) -> list[str]:
         """The names of all packages there. Raises as `offers` does."""
+        ...
+
+    async def remembered(self, repository: RepositorySpec, package: str = "") -> Remembered | None:
+        """What it said when it was reached last; asks nobody outside this host. None: nothing that is still good."""
         ...
 
     async def install(self, repository: RepositorySpec, offered: Offered, tell: Tell) -> Installed:

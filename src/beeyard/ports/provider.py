@@ -98,8 +98,9 @@ class Provider(Protocol):
         """What would keep this spec from running here, found without running anything. Paths start at the worker."""
         ...
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str) -> dict[str, Any]:
-        """The worker's section with what its package supplies where it says nothing; the package lies in that folder.
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> dict[str, Any]:
+        """The worker's section with what its package supplies where it says nothing; the package lies in that folder,
+        and what it `needs` in these, by name.
 
         Raises Refused when the package can't be run in this way.
         """

@@ -52,6 +52,13 @@ class Repository(Protocol):
         """Bring what is known of it up to date. Raises Unavailable, Untrusted."""
         ...
 
+    async def recall(self) -> float | None:
+        """Know again what the last `refresh` of any process brought, verified anew, and from now on ask nobody.
+
+        When that was, in wall-clock seconds; None: nothing is kept that is still good.
+        """
+        ...
+
     async def packages(self) -> list[str]:
         """The names of all packages that it has, as of the last `refresh`. Raises Unavailable, Untrusted."""
         ...

@@ -7,11 +7,11 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from beeyard.domain.errors import BeeyardError, NotFound
+from beeyard.domain.errors import BeeyardError, NotFound, Unavailable
 from beeyard.domain.packages import Description, Manifest, Platform, Receipt, runs_on
 from beeyard.domain.sources import RepositorySpec
 from beeyard.ports.fetcher import Fetcher
-from beeyard.ports.package_manager import Installed, Offered, Tell
+from beeyard.ports.package_manager import Installed, Offered, Remembered, Tell
 from beeyard.ports.package_store import Damage, Depth, PackageStore, Reclaimed
 from beeyard.ports.repository import Offer, Repository
 
@@ -32,6 +32,7 @@ class BinaryManager:
     """
 
     name = "binary"
+    settled = True
 
     def __init__(
         self,
@@ -80,6 +81,24 @@ class BinaryManager:
     async def catalog(self, repository: RepositorySpec) -> list[str]:
         source = await self._refreshed(repository)
         return await source.packages()
+
+    async def remembered(self, repository: RepositorySpec, package: str = "") -> Remembered | None:
+        try:
+            source = await self._open(repository)  # One of its own: from what is opened here nothing is installed.
+            if (at := await source.recall()) is None:
+                return None
+            names = await source.packages()
+            offers = [await self._recalled(source, repository, one) for one in await source.offers(package)]
+        except BeeyardError:  # What is out of date by now, say; why there is nothing newer was told before.
+            return None
+        return Remembered(at, tuple(names), tuple(offers))
+
+    async def _recalled(self, source: Repository, spec: RepositorySpec, offer: Offer) -> Offered:
+        """Without what a description says that is not kept."""
+        try:
+            return await self._offered(source, spec, offer)
+        except Unavailable:
+            return self._named(source, spec, offer)
 
     async def install(self, repository: RepositorySpec, offered: Offered, tell: Tell) -> Installed:
         description = self._known(repository, offered.digest)
@@ -138,17 +157,23 @@ class BinaryManager:
         return known.repository
 
     async def _offered(self, source: Repository, spec: RepositorySpec, offer: Offer) -> Offered:
-        fields = {"repository": spec.name, "trust": source.trust, "yanked": offer.yanked, "channels": offer.channels}
+        named = self._named(source, spec, offer)
         if not runs_on(offer.platform, self._platform):
-            return Offered(Manifest(offer.name, offer.version, offer.platform), **fields)  # type: ignore[arg-type]
+            return named
         async with self._asking:
             description = await source.describe(offer)
         self._described[spec.name, description.digest] = description
+        manifest, digest = description.manifest, description.digest
+        return replace(named, manifest=manifest, digest=digest, size=description.payload.size)
+
+    def _named(self, source: Repository, spec: RepositorySpec, offer: Offer) -> Offered:
+        """As far as it is known without its description."""
         return Offered(
-            description.manifest,
-            digest=description.digest,
-            size=description.payload.size,
-            **fields,  # type: ignore[arg-type]
+            Manifest(offer.name, offer.version, offer.platform),
+            repository=spec.name,
+            trust=source.trust,
+            yanked=offer.yanked,
+            channels=offer.channels,
         )
 
     def _known(self, repository: RepositorySpec, digest: str) -> Description:
@@ -166,6 +191,7 @@ class BinaryManager:
             size=description.size,
             installed_at=receipt.installed_at,
             held=receipt.held,
+            packed=description.payload.size,
         )
 
     async def _receipt(self, installed: Installed) -> Receipt:

@@ -40,6 +40,7 @@ class DirectoryManager:
     """Implements ports.package_manager.PackageManager."""
 
     name = "directory"
+    settled = False
 
     def __init__(self, read: Read, platform: Platform) -> None:
         self._read = read
@@ -59,6 +60,9 @@ class DirectoryManager:
 
     async def catalog(self, repository: RepositorySpec) -> list[str]:
         return sorted({one.manifest.name for one in await asyncio.to_thread(self._packages, repository)})
+
+    async def remembered(self, repository: RepositorySpec, package: str = "") -> None:
+        """A folder that is gone says nothing."""
 
     async def install(self, repository: RepositorySpec, offered: Offered, tell: Tell) -> Installed:
         """It is there. Raises NotFound if it is another one by now."""

@@ -46,13 +46,6 @@ def conflict(proof: Proof, question: Question, stock: Mapping[str, Shelf]) -> Re
     return Refused("packages_conflict", "{story}", hint=told.hint(), story=text, packages=names)
 
 
-def spelled(wanted: Wanted) -> str:
-    """`caddy`, `caddy 2.1`, `caddy >=2,<3`: from below upwards, as people write it."""
-    parts = sorted(wanted.range.split(","), key=lambda part: (part.startswith("!"), part.startswith("<"), part))
-    text = ",".join(parts)
-    return f"{wanted.name} {text.removeprefix('==')}" if text else wanted.name
-
-
 class _Told:
     def __init__(self, proof: Proof, question: Question, stock: Mapping[str, Shelf]) -> None:
         self._asks = sorted(proof.asks, key=question.asks.index)
@@ -62,7 +55,7 @@ class _Told:
 
     def needs(self) -> list[str]:
         """Who needs what, each once, from those who ask downwards."""
-        result = [f"{_who(ask)} {spelled(ask.wanted)}" for ask in self._asks]
+        result = [f"{_who(ask)} {ask.wanted.told}" for ask in self._asks]
         waiting = [ask.wanted.name for ask in self._asks]
         seen: set[str] = set()
         while waiting:
@@ -89,7 +82,8 @@ class _Told:
             return f"Bring this host up to it, or take {_listed(takers, 'or') or 'something'} in another version."
         against = {reason for name in short for _, reason in self._fitting(name)}
         advice: dict[Against, str] = {
-            "downgrade": "Allow downgrades, if the older version is really meant.",
+            "downgrade": "Allow downgrades, if the older version is really meant: by the policy `allow_downgrades`, "
+            "and by hand --downgrade as well.",
             "yanked": "Name that version exactly to take it all the same.",
             "pre-release": "Name the pre-release, or allow them all, if it is really meant.",
             "platform": "Have it published for this platform.",
@@ -99,17 +93,20 @@ class _Told:
             return " ".join(found)
         for name in short:
             if not self._known(name):
+                if takers := sorted({claim.package for claim in self._claims if claim.dependency.name == name}):
+                    rest = f"or take {_listed(takers, 'or')} in another version."
+                    return f"A repository whose `packages:` cover {name} has to have it; {rest}"
                 others = sorted(other for other, found in self._question.offered.items() if found and other != name)
                 close = get_close_matches(name, others, 1)
                 return f"Did you mean {close[0]}?" if close else "`beeyard package search` lists what there is."
-        askers = list(dict.fromkeys(f"`{spelled(ask.wanted)}`{ask.by and f' of {ask.by}'}" for ask in self._asks))
+        askers = list(dict.fromkeys(f"`{ask.wanted.told}`{ask.by and f' of {ask.by}'}" for ask in self._asks))
         return f"Ask for something else in place of {_listed(askers, 'or')}."
 
     def _need(self, claim: Claim) -> str:
         shelf, dependency = self._stock[claim.package], claim.dependency
         subject, several = _versions(shelf, claim.places)
         verb, rest = ("need", "") if dependency.required else ("take", " only")
-        target = spelled(Wanted(dependency.name, _range(dependency)))
+        target = Wanted(dependency.name, _range(dependency)).told
         return f"{subject} {verb}{'' if several else 's'}{rest} {target}"
 
     def _wanted(self) -> list[str]:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class Installation(Struct, frozen=True):
-    """What is there now, and of that what had to be brought."""
+    """What is there now, and of that what had to be brought; `joined`: what somebody else had brought meanwhile."""
 
     packages: list[PackageView]
     fresh: list[str]
+    joined: list[str] = []
 
 
 class PackageInstall(Request[Installation]):
@@ -55,7 +56,7 @@ async def package_install(master: "Master", request: PackageInstall, call: Call)
     ensured = await install(master.packages, master.audit, asks, wish, tell, by=caller.by, because=because)
     there = {one.digest: one for one in master.packages.installed}
     views = [package_view(master, there.get(one.digest, one), call) for one in ensured.packages]
-    return Installation(views, [str(one) for one in ensured.fresh])
+    return Installation(views, [str(one) for one in ensured.fresh], [str(one) for one in ensured.joined])
 
 
 OPERATION = Operation("package_install", PackageInstall, package_install, role="operator", changes=True, install=True)

@@ -8,6 +8,7 @@ from msgspec import Struct
 from beeyard.application.operation import Call, Operation, Request
 from beeyard.application.operations.package_views import Packages, chosen
 from beeyard.application.packages.status import PackageStatus
+from beeyard.domain.worker import Running
 from beeyard.ports.package_store import Damage
 
 if TYPE_CHECKING:
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
 
 class Repaired(Struct, frozen=True):
-    """One package, and what was wrong with it: nothing, if that is empty."""
+    """One package, and what was wrong with it: nothing, if that is empty. `workers` were started before it was mended,
+    and have its old files until they are restarted."""
 
     package: str
     damage: list[Damage]
+    workers: list[str] = []
 
 
 class PackageRepair(Request[list[Repaired]]):
@@ -39,7 +42,13 @@ async def package_repair(master: "Master", request: PackageRepair, call: Call) -
         call.tell("progress", {"package": status})
 
     await master.packages.look()
-    return [Repaired(str(one), await master.packages.repair(one, tell)) for one in chosen(master, request.packages)]
+    found = []
+    for one in chosen(master, request.packages):
+        damage = await master.packages.repair(one, tell)
+        users = [*master.supplies.users(one.digest), *master.supplies.beside(one.digest)] if damage else []
+        old = [name for name in users if isinstance(master.supervisors[name].worker.phase, Running)]
+        found.append(Repaired(str(one), damage, [name for name in old if call.caller.grant.sees(name)]))
+    return found
 
 
 OPERATION = Operation("package_repair", PackageRepair, package_repair, role="operator", changes=True, install=True)

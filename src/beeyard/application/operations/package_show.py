@@ -1,5 +1,6 @@
 """All there is to know of one package."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -9,6 +10,7 @@ from beeyard.application.operations.package_views import PackageView, package_vi
 from beeyard.application.packages.status import PackageStatus
 from beeyard.domain.errors import BeeyardError, NotFound
 from beeyard.domain.packages import PackageName, Trust
+from beeyard.ports.package_manager import Offered
 
 if TYPE_CHECKING:
     from beeyard.application.master import Master
@@ -28,13 +30,14 @@ class Build(Struct, frozen=True):
 
 class PackageDetail(Struct, frozen=True):
     """`status`: how the last install went, or goes. `unknown`: why nobody can say what else there is; empty: this is
-    all."""
+    all. `as_of`: when the repository said what is available, in wall-clock seconds, where that is not so now."""
 
     name: str
     installed: list[PackageView]
     available: list[Build]
     status: PackageStatus | None
     unknown: str
+    as_of: float | None = None
 
 
 class PackageShow(Request[PackageDetail]):
@@ -52,17 +55,18 @@ async def package_show(master: "Master", request: PackageShow, call: Call) -> Pa
     """
     name = request.package
     installed = [package_view(master, one, call) for one in await master.packages.look() if one.manifest.name == name]
-    available, unknown = [], "" if not request.local else "no repository was asked"
+    available: Sequence[Offered] = ()
+    unknown, as_of = "" if not request.local else "no repository was asked", None
     if not request.local:
         try:
-            available = await master.packages.available(name)
+            shelf = await master.packages.shown(name)
+            available, unknown, as_of = shelf.offers, str(shelf.unknown or ""), shelf.as_of
         except BeeyardError as error:
             unknown = str(error)
     status = master.packages.statuses.get(name)
-    if not installed and not available and status is None:
-        text, hint = "there is no package {package}{reason}", "beeyard package search"
-        reason = f": {unknown}" if unknown else ""
-        raise NotFound("no_such_package", text, package=name, reason=reason, hint=hint)
+    if not installed and not available and (status is None or status.state == "failed"):
+        text = "nothing is known of {package}: {reason}" if unknown else "there is no package {package}"
+        raise NotFound("no_such_package", text, package=name, reason=unknown, hint="beeyard package search")
     builds = [
         Build(
             version=one.manifest.version,
@@ -75,7 +79,7 @@ async def package_show(master: "Master", request: PackageShow, call: Call) -> Pa
         )
         for one in available
     ]
-    return PackageDetail(name, installed, builds, status, unknown)
+    return PackageDetail(name, installed, builds, status, unknown, as_of)
 
 
 OPERATION = Operation("package_show", PackageShow, package_show, route="GET /v1/packages/{package}")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta, Struct
 
 from beeyard.application.operation import Call
+from beeyard.domain.errors import Refused
 from beeyard.domain.packages import Dependency, InstallState, Ref, Trust, wanted
 from beeyard.ports.package_manager import Installed
 from beeyard.ports.package_store import Damage
@@ -17,7 +18,8 @@ Packages = Annotated[list[Ref], Meta(max_length=1000, examples=[["caddy"]])]
 
 class PackageView(Struct, frozen=True):
     """One installed package. `size`: bytes; `installed_at`: wall-clock seconds; `workers`: those that run from it;
-    `held` says why it stays although none does; `damage`: what the last look at its files found wrong."""
+    `held` says why it stays although none does; `damage`: what the last look at its files found wrong;
+    `channels`: those by which workers took it."""
 
     name: str
     version: str
@@ -34,10 +36,13 @@ class PackageView(Struct, frozen=True):
     held: str
     dependencies: tuple[Dependency, ...] = ()
     damage: list[Damage] = []
+    channels: list[str] = []
 
 
 def package_view(master: "Master", installed: Installed, call: Call) -> PackageView:
     """As it is now, with those workers that the caller may see."""
+    users = [name for name in master.supplies.users(installed.digest) if call.caller.grant.sees(name)]
+    supplies = [master.supervisors[name].worker.supply for name in users]
     manifest, damage = installed.manifest, master.packages.damaged.get(installed.digest, [])
     return PackageView(
         name=manifest.name,
@@ -51,21 +56,27 @@ def package_view(master: "Master", installed: Installed, call: Call) -> PackageV
         installed_at=installed.installed_at,
         path=installed.path,
         digest=installed.digest,
-        workers=[name for name in master.supplies.users(installed.digest) if call.caller.grant.sees(name)],
+        workers=users,
         held=installed.held,
         dependencies=manifest.dependencies,
         damage=damage,
+        channels=sorted({one.channel for one in supplies if one is not None and one.channel}),
     )
 
 
 def chosen(master: "Master", named: list[str]) -> list[Installed]:
     """The installed packages of these names, each in all versions that fit; all there are if none is named.
 
-    Raises NotFound.
+    Raises:
+        NotFound: one is not installed.
+        Refused: `channel_here`, a channel is named.
     """
     found = list(master.packages.installed) if not named else []
     for text in named:
         asked = wanted(text)
+        if asked.channel:
+            told, hint = "{package}: {channel} is a channel: name a version, or a range", "beeyard package list"
+            raise Refused("channel_here", told, hint=hint, package=text, channel=asked.channel)
         fit = [
             one
             for one in master.packages.installed

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 class Because(Struct, frozen=True):
-    """One way that leads to it, from who asks on: `web`, `gateway 1.9`, …; `range`: what the last of them takes."""
+    """One way that leads to it, from who asks on: `web`, `gateway 1.9`, …; `range`: what the last of them takes, or
+    the channel that it follows."""
 
     version: str
     chain: list[str]
@@ -44,7 +45,7 @@ async def package_why(master: "Master", request: PackageWhy, call: Call) -> Reas
     name = request.package
     here = [one for one in await master.packages.look() if one.manifest.name == name]
     ways = [
-        Because(one.supply.version, [one.id], wanted(one.spec.package).range)
+        Because(one.supply.version, [one.id], one.spec.package.partition(":")[2])
         for one in (supervisor.worker for supervisor in master.supervisors.values())
         if one.spec.package
         and wanted(one.spec.package).name == name

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from beeyard.application.packages.wishes import Ensured, Wish, note
 from beeyard.domain.errors import Refused
-from beeyard.domain.packages import Wanted, range_of
+from beeyard.domain.packages import Wanted, needed_range
 from beeyard.domain.resolution import Ask
 from beeyard.ports.package_manager import Installed
 
 if TYPE_CHECKING:
     from beeyard.application.audit import Audit
-    from beeyard.application.packages.installer import Installer, Tell
+    from beeyard.application.packages.installer import Installer
     from beeyard.application.packages.supplies import Supplies
+    from beeyard.application.packages.turns import Tell
 
 
 async def install(
@@ -40,7 +41,7 @@ async def uninstall(installer: "Installer", supplies: "Supplies", found: Sequenc
     left = [one for one in installer.installed if one not in found]
     for one in found:
         others = [str(other) for other in left if _lacks(other, one, left)]
-        if users := [*supplies.users(one.digest), *others]:
+        if users := [*supplies.users(one.digest), *others, *supplies.beside(one.digest)]:
             text, hint = "{package} is needed by {others}", "remove them first, or let them run another version"
             raise Refused("package_needed", text, package=str(one), others=", ".join(users), hint=hint)
     for one in found:
@@ -50,7 +51,9 @@ async def uninstall(installer: "Installer", supplies: "Supplies", found: Sequenc
 def _lacks(other: Installed, one: Installed, left: Sequence[Installed]) -> bool:
     """Whether the other needs this one, and nothing that is left would do instead."""
     for need in other.manifest.dependencies:
-        wanted = Wanted(need.name, range_of(need.version))
+        if need.name != one.manifest.name:
+            continue
+        wanted = Wanted(need.name, needed_range(other.manifest, need))
         fit = [found.manifest for found in (one, *left) if found.manifest.name == need.name]
         if [manifest for manifest in fit if wanted.takes(manifest.version)] == [one.manifest]:
             return True

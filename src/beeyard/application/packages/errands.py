@@ -24,9 +24,10 @@ Work = Callable[[Tell], Coroutine[Any, Any, None]]
 
 
 class _Errand(Struct):
-    """`reason`: what to wait for, in words. `due`: when it failed and waits to be tried again."""
+    """`reason`: what to wait for, in words; `failed`: why it failed last. `due`: when it waits to be tried again."""
 
     reason: str
+    failed: str = ""
     busy: bool = True
     failures: int = 0
     due: Cancel | None = None
@@ -44,11 +45,16 @@ class Errands:
         self._over = over
         self._errands: dict[str, _Errand] = {}
 
-    def run(self, key: str, doing: str, failed: str, work: Work) -> str:
-        """See to it that this is under way, unless it failed just now. What is to be waited for, in words."""
+    def run(self, key: str, doing: str, failed: str, work: Work, *, anew: bool) -> str:
+        """See to it that this is under way, unless it failed just now and nobody asks `anew`. What is to be waited for,
+        in words."""
         errand = self._errands.setdefault(key, _Errand(doing, busy=False))
+        if anew and errand.due is not None:
+            errand.due.cancel()
+            errand.due, errand.failures = None, 0
         if not errand.busy and errand.due is None:
-            errand.busy, errand.reason = True, doing
+            # Whoever looks just now must learn what is wrong as well.
+            errand.busy, errand.reason = True, f"{errand.failed}; it is tried again now" if errand.failed else doing
             self._spawn(self._try(key, errand, failed, work))
         return errand.reason
 
@@ -56,7 +62,7 @@ class Errands:
         """How it goes on with what is being brought just now."""
         errand = self._errands.get(key)
         status = None if errand is None or not errand.busy else errand.status
-        return status if status is not None and status.state in ("installing", "updating") else None
+        return status if status is not None and status.under_way else None
 
     def retry(self) -> None:
         """Something changed: what failed before is tried again at once, by those who still want it."""
@@ -89,7 +95,7 @@ class Errands:
     def _wait(self, errand: _Errand, failed: str) -> None:
         errand.failures += 1
         pause = min(FIRST * 2 ** (errand.failures - 1), LONGEST)
-        errand.reason = f"{failed}; it is tried again after {human_duration(pause)}"
+        errand.failed, errand.reason = failed, f"{failed}; it is tried again after {human_duration(pause)}"
         log.warning("%s", errand.reason)
 
         def due() -> None:

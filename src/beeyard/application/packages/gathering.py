@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from beeyard.domain.errors import NotFound
-from beeyard.domain.packages import Platform, runs_on, version
+from beeyard.domain.errors import NotFound, Refused
+from beeyard.domain.packages import Platform, range_of, runs_on, version
 from beeyard.domain.resolution import Ask, Candidate, Question
 from beeyard.domain.sources import PackagesSpec, RepositorySpec, bound, enough
 from beeyard.ports.package_manager import Installed, Offered, PackageManager
@@ -43,11 +44,12 @@ async def gather(
 ) -> Gathered:
     """Ask for what is wanted, then for what that needs, and so on.
 
-    A repository that does not answer is an error, not a reason to do without it.
+    A repository that does not answer is an error, not a reason to do without it. A version that a channel names is no
+    downgrade: its owner signed that later than whatever was newer, and who wrote the channel down chose to follow.
 
     Raises:
-        NotFound: `no_repository`, no repository may have a package that somebody asked for.
-        Refused: `package_in_two_repositories`.
+        NotFound: `no_repository`, no repository may have a package that somebody asked for; `no_such_channel`.
+        Refused: `package_in_two_repositories`, `unknown_manager`.
         Unavailable, Untrusted: from the repositories.
     """
     required = spec.policies.required_trust
@@ -65,6 +67,8 @@ async def gather(
         manifests = [one.manifest for name in layer if name in stock for one in stock[name][1]]
         manifests += [there[name].manifest for name in layer if name in there]
         layer = {need.name for manifest in manifests for need in manifest.dependencies}
+    asks = [_pointed(ask, stock) for ask in asks]
+    followed = {ask.wanted.name for ask in asks if ask.wanted.channel}
     return Gathered(
         Question(
             asks=tuple(asks),
@@ -76,7 +80,7 @@ async def gather(
             installed={
                 name: Candidate(name, one.manifest.version, one.manifest.platform, one.manifest.dependencies)
                 for name, one in there.items()
-                if name in known
+                if name in known - followed
             },
             facts=facts,
             downgrades=downgrades,
@@ -93,7 +97,33 @@ async def _offers(
         if wanted:
             raise no_repository(name, spec)
         return None
-    return repository, await managers[repository.manager].offers(repository, name)
+    return repository, await manager_of(managers, repository).offers(repository, name)
+
+
+def manager_of(managers: Mapping[str, PackageManager], repository: RepositorySpec) -> PackageManager:
+    """Who brings its packages. Raises Refused where nobody here can: it may well be possible elsewhere."""
+    if repository.manager not in managers:
+        text = "{repository}: there is no package manager {manager} here"
+        hint = f"those there are: {', '.join(managers) or 'none'}"
+        name, manager = repository.name, repository.manager
+        raise Refused("unknown_manager", text, repository=name, manager=manager, hint=hint)
+    return managers[repository.manager]
+
+
+def _pointed(ask: Ask, stock: Stock) -> Ask:
+    """With the version that the channel names now, if it is one that is asked for."""
+    asked = ask.wanted
+    if not asked.channel or asked.range:
+        return ask
+    repository, found = stock[asked.name]
+    named = [one.manifest.version for one in found if asked.channel in one.channels]
+    if not named:
+        there = sorted({channel for one in found for channel in one.channels})
+        text = "{repository} has no channel {channel} of {package}"
+        hint = f"channels of it: {', '.join(there)}" if there else "it has none: ask for a version, a range or `latest`"
+        fields = {"repository": repository.name, "channel": asked.channel, "package": asked.name}
+        raise NotFound("no_such_channel", text, hint=hint, **fields)
+    return replace(ask, wanted=replace(asked, range=range_of(named[0])))
 
 
 def no_repository(name: str, spec: PackagesSpec) -> NotFound:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -11,11 +12,13 @@ from msgspec.structs import replace
 
 from beeyard.application.feed import Feed
 from beeyard.application.packages import locking
-from beeyard.application.packages.gathering import Gathered, gather, no_repository
+from beeyard.application.packages.gathering import Gathered, gather, manager_of, no_repository
 from beeyard.application.packages.inventory import Inventory, of
+from beeyard.application.packages.shelves import Shelf, shelf
 from beeyard.application.packages.status import Meter, PackageStatus
+from beeyard.application.packages.turns import Tell, Turns
 from beeyard.application.packages.wishes import Ensured, Wish
-from beeyard.domain.errors import BeeyardError, NotFound, Refused, Unavailable, Untrusted
+from beeyard.domain.errors import BeeyardError, NotFound, Rejected, Unavailable, Untrusted
 from beeyard.domain.locked import Lock, Locked
 from beeyard.domain.packages import version
 from beeyard.domain.resolution import Ask, Resolution
@@ -34,7 +37,8 @@ TOLD = 0.25
 
 log = logging.getLogger("beeyard")
 
-Tell = Callable[[PackageStatus], None]
+How = Literal["there", "fresh", "joined"]
+"""How a package came to be there: it was, it was brought, or somebody else brought it meanwhile."""
 
 
 class _Wished(Struct, frozen=True):
@@ -61,7 +65,7 @@ class Installer(Inventory):
         self._host = host
         self._clock = clock
         self._feed = feed
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._turns = Turns()
         self._room = asyncio.Semaphore(self.spec.policies.max_concurrent_installs)
         self._told: dict[str, float] = {}
 
@@ -87,13 +91,9 @@ class Installer(Inventory):
         return spec != PackagesSpec() or origin == self._origin
 
     def require_managers(self, spec: PackagesSpec) -> None:
-        """Raises Refused for a repository whose packages nobody here can bring: it may well be possible elsewhere."""
+        """Raises Refused for a repository whose packages nobody here can bring."""
         for repository in spec.repositories:
-            if repository.manager not in self._managers:
-                text = "{repository}: there is no package manager {manager} here"
-                hint = f"those there are: {', '.join(self._managers) or 'none'}"
-                name, manager = repository.name, repository.manager
-                raise Refused("unknown_manager", text, repository=name, manager=manager, hint=hint)
+            manager_of(self._managers, repository)
 
     def want(self, spec: PackagesSpec, origin: str) -> None:
         """From now on, as this worker file says."""
@@ -113,21 +113,32 @@ class Installer(Inventory):
         repository = bound(name, self.spec.repositories)
         if repository is None:
             raise no_repository(name, self.spec)
-        found = await self._managers[repository.manager].offers(repository, name)
+        found = await manager_of(self._managers, repository).offers(repository, name)
         return sorted(found, key=lambda one: version(one.manifest.version))
 
-    async def catalog(self) -> dict[str, list[str]]:
-        """The packages of each repository that may answer for them. Raises Unavailable, Untrusted."""
-        found = {}
+    async def shown(self, name: str) -> Shelf:
+        """Every build of a package, or those that were last known of. Raises as `available` does."""
+        repository = bound(name, self.spec.repositories)
+        if repository is None:
+            raise no_repository(name, self.spec)
+        found = await shelf(self._managers, repository, name)
+        return replace(found, offers=sorted(found.offers, key=lambda one: version(one.manifest.version)))
+
+    async def catalog(self) -> list[Shelf]:
+        """The packages of each repository that may answer for them, or those that were last known of. Raises
+        Unavailable, Untrusted."""
+        found = []
         for repository in self.spec.repositories:
-            names = await self._managers[repository.manager].catalog(repository)
-            found[repository.name] = [name for name in names if bound(name, self.spec.repositories) == repository]
+            one = await shelf(self._managers, repository)
+            names = [name for name in one.names if bound(name, self.spec.repositories) == repository]
+            found.append(replace(one, names=names))
         return found
 
     async def resolve(self, asks: Sequence[Ask], wish: Wish = Wish()) -> tuple[Gathered, Resolution]:  # noqa: B008
         """Which versions would be taken. Raises as `gather` and the resolver do."""
         begun = self._clock.now().mono
         host, lock = await self._facts(), self.spec.locked
+        asks = locking.bound_by(lock, asks, host.platform)
         gathered = await gather(
             asks,
             self.spec,
@@ -144,14 +155,19 @@ class Installer(Inventory):
 
     async def lock(self, asks: Sequence[Ask], spec: PackagesSpec, renewed: Iterable[str]) -> Lock:
         """The lock of a worker file, made anew for this platform: what it has is kept while it fits and is not to be
-        `renewed`. What is installed here does not count. Raises as `resolve` does."""
+        `renewed`. What is installed here does not count, and folders as they stand are in no lock.
+
+        Raises as `resolve` does.
+        """
         host, before = await self._facts(), spec.locked.without(renewed)
         builds: list[Locked] = []
         for ask in asks:  # Each on its own: so they are installed.
+            ask = locking.pinned(before, ask, host.platform)
             gathered = await gather([ask], spec, self._managers, (), host.platform, host.versions, downgrades=False)
             self._require_trust([ask], gathered, spec)
-            question = replace(gathered.question, locked=before.versions([ask], host.platform))
-            builds += locking.locked(gathered, await asyncio.to_thread(self._resolver().resolve, question))
+            question = replace(gathered.question, locked=before.versions(gathered.question.asks, host.platform))
+            found = locking.locked(gathered, await asyncio.to_thread(self._resolver().resolve, question))
+            builds += [one for one in found if self._managers[gathered.stock[one.name][0].manager].settled]
         return spec.locked.renewed(builds, host.platform)
 
     async def _facts(self) -> Facts:
@@ -167,7 +183,7 @@ class Installer(Inventory):
                 and known[1]
                 and not gathered.question.offered[ask.wanted.name]
             ):
-                text = "{repository} vouches for {package} by {trust} only, and {required} is required"
+                text = "the trust in {package} from {repository} is `{trust}`, and `{required}` is required"
                 hint = "`package_manager.policies.required_trust` of the worker file says how much it has to be"
                 fields = {"repository": known[0].name, "package": ask.wanted.name, "trust": known[1][0].trust}
                 raise Untrusted("trust_too_low", text, required=required, hint=hint, **fields)
@@ -179,7 +195,8 @@ class Installer(Inventory):
 
         Raises:
             NotFound: `no_repository`.
-            Refused: `packages_conflict`, `package_needs_memory`, `package_in_two_repositories`.
+            Refused: `packages_conflict`, `package_in_two_repositories`, `unknown_manager`.
+            Rejected: `package_needs_memory`; as for room on the disk it is the host that says no.
             Untrusted, Rejected, Unavailable: `package_install_timeout`, and what repositories and managers say.
         """
         names = sorted({ask.wanted.name for ask in asks})
@@ -193,8 +210,12 @@ class Installer(Inventory):
         limit = min(allowed, asked or allowed)
         try:
             try:
-                async with asyncio.timeout(limit):
-                    yield
+                async with asyncio.timeout(None) as patience:
+                    over = self._clock.call_at(self._clock.now().mono + limit, lambda: patience.reschedule(0.0))
+                    try:
+                        yield
+                    finally:
+                        over.cancel()
             except TimeoutError:
                 text = "{packages} could not be installed within {limit}"
                 hint = "what came is kept, and gone on with next time; `installation_timeout` says how long it may take"
@@ -219,13 +240,15 @@ class Installer(Inventory):
             bugs = (error for error in failed.exceptions if not isinstance(error, BeeyardError))
             raise next(bugs, failed.exceptions[0]) from None
         done = [work.result() for work in works]
-        return Ensured(tuple(one for one, _ in done), tuple(one for one, fresh in done if fresh), chosen)
+        fresh, joined = (tuple(one for one, how in done if how == kind) for kind in ("fresh", "joined"))
+        return Ensured(tuple(one for one, _ in done), fresh, chosen, joined)
 
     async def _have(
         self, name: str, chosen: str, gathered: Gathered, tell: Tell, *, again: bool
-    ) -> tuple[Installed, bool]:
-        """One package, and whether it had to be brought."""
-        async with self._locks.setdefault(name, asyncio.Lock()):
+    ) -> tuple[Installed, How]:
+        """One package, and how it came to be there."""
+        before = {one.digest for one in self._installed}
+        async with self._turns.turn(name, tell, self.statuses.get(name)) as waited:
             there = [one for one in self._installed if one.manifest.name == name]
             found = gathered.offered(name, chosen)
             same = [
@@ -235,18 +258,18 @@ class Installer(Inventory):
             ]
             whole = bool(same) and same[-1].digest not in self.damaged
             if found is None:  # No repository has it any more.
-                return self.require(name, f"=={chosen}"), False
+                return self.require(name, f"=={chosen}"), "there"
             if whole and not again:
-                return same[-1], False
+                return same[-1], "joined" if waited and same[-1].digest not in before else "there"
             repository, offered = found
             self._require_memory(offered)
-            return await self._bring(repository, offered, same[-1] if same else None, tell, update=bool(there))
+            return await self._bring(repository, offered, same[-1] if same else None, tell, update=bool(there)), "fresh"
 
     async def _bring(
         self, repository: RepositorySpec, offered: Offered, there: Installed | None, tell: Tell, *, update: bool
-    ) -> tuple[Installed, bool]:
+    ) -> Installed:
         """Into what is known to be installed as well: whoever waits for the lock has to see it."""
-        manager, manifest = self._managers[repository.manager], offered.manifest
+        manager, manifest = manager_of(self._managers, repository), offered.manifest
         async with self._room:
             meter = Meter(
                 manifest.name, manifest.version, offered.size, self._clock, lambda s: self._tell(s, tell), update=update
@@ -265,7 +288,7 @@ class Installer(Inventory):
             meter.over("installed")
         if there is not None:  # Then nothing came that was not there before.
             self.changed()
-        return installed, True
+        return installed
 
     # --- looking after ----------------------------------------------------------------------------------------------
 
@@ -276,7 +299,7 @@ class Installer(Inventory):
             NotFound: `no_repository`, that is not in the worker file any more.
         """
         name = installed.manifest.name
-        async with self._in_time([name]), self._locks.setdefault(name, asyncio.Lock()):
+        async with self._in_time([name]), self._turns.turn(name):
             damage = await self.verify(installed, "digests")
             if not damage:
                 return []
@@ -285,7 +308,7 @@ class Installer(Inventory):
                 text, hint = "{package} came from {repository}, which is no repository any more", "write it back"
                 fields = {"package": str(installed), "repository": installed.repository}
                 raise NotFound("no_repository", text, hint=hint, **fields)
-            offered = Offered(installed.manifest, repository.name, installed.trust, installed.digest, installed.size)
+            offered = Offered(installed.manifest, repository.name, installed.trust, installed.digest, installed.packed)
             await self._bring(repository, offered, installed, tell, update=True)
         return damage
 
@@ -294,7 +317,7 @@ class Installer(Inventory):
         self.counts.failed += 1
         for name in names:
             known = self.statuses.get(name)
-            if known is not None and known.state in ("installing", "updating"):
+            if known is not None and known.under_way:
                 continue
             if known is None or known.state != "failed":
                 known = Meter(name, "", 0, self._clock, lambda status: None, update=False).status
@@ -311,13 +334,14 @@ class Installer(Inventory):
             self.told += 1
             self._feed.tell("package", now.wall, lambda: status)
             tell(status)
+            self._turns.told(status)
 
     def _require_memory(self, offered: Offered) -> None:
         need, free = offered.manifest.min_memory, self._host.free_memory()
         if free is not None and need > free:
             text = "{package} needs {need} of free memory, this host has {free}"
             fields = {"package": f"{offered.manifest.name} {offered.manifest.version}"}
-            raise Refused(
+            raise Rejected(
                 "package_needs_memory",
                 text,
                 need=human_memory(need),

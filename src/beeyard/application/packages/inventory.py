@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from beeyard.application.packages.counts import Counts
 from beeyard.domain.errors import NotFound
-from beeyard.domain.packages import Wanted, range_of, version
+from beeyard.domain.packages import Wanted, needed_range, version
 from beeyard.domain.sources import PackagesSpec, enough
 from beeyard.ports.package_manager import Installed, PackageManager
 from beeyard.ports.package_store import Damage, Depth, Reclaimed
@@ -23,10 +23,16 @@ class Inventory:
         self.damaged: dict[str, list[Damage]] = {}
         self.counts = Counts()
         self.changed: Callable[[], None] = lambda: None
-        self._managers = managers
+        self._managers = dict(managers)
         self._platform = ""  # Known once there was something to choose.
         self._installed: tuple[Installed, ...] = ()
         self._looking = asyncio.Lock()
+
+    async def employ(self, manager: PackageManager) -> None:
+        """From now on this one too, in the place of any of its name. Raises what it can't be woken for."""
+        await manager.wake()
+        self._managers[manager.name] = manager
+        await self.look()
 
     async def look(self) -> tuple[Installed, ...]:
         """All that is installed, as the disk says now."""
@@ -65,26 +71,37 @@ class Inventory:
 
     def as_locked(self, wanted: Wanted, found: list[Installed]) -> list[Installed]:
         """Of these, the builds that the lock has of it; all of them, if it does not name it."""
-        digests = {one.digest for one in self.spec.locked.builds(wanted.name, self._platform)}
-        return [one for one in found if not digests or one.digest in digests]
+        builds = self.spec.locked.builds(wanted.name, self._platform)
+        digests = {one.digest for one in builds if not wanted.channel or wanted.channel in one.channels}
+        return [one for one in found if not builds or one.digest in digests]
+
+    def locks(self, name: str) -> bool:
+        """Whether the lock names a package."""
+        return any(one.name == name for one in self.spec.locked.packages)
+
+    def settled(self, one: Installed) -> bool:
+        """Whether it stays as it is, once it is installed."""
+        return self._managers[one.manager].settled
 
     def require(self, name: str, range: str = "") -> Installed:
         """The newest one that is installed. Raises NotFound."""
         found = [one for one in self._installed if one.manifest.name == name and Wanted(name, range).takes(of(one))]
         if not found:
             wanted = Wanted(name, range)
-            text, hint = "{package} is not installed", f"beeyard package install {wanted if range else name}"
+            text, hint = "{package} is not installed", "beeyard package list"
             raise NotFound("package_not_installed", text, package=str(wanted) if range else name, hint=hint)
         return found[-1]
 
     def closure(self, digests: Iterable[str]) -> frozenset[str]:
-        """These packages and those that somebody wants to keep, with all that they need."""
+        """These packages and those that somebody wants to keep, with all that they need. Raises Invalid."""
         known = {one.digest: one for one in self._installed}
         queue = [*digests, *(one.digest for one in self._installed if one.held)]
         for digest in queue:  # It grows while it is read.
-            manifest = known[digest].manifest if digest in known else None
-            for need in manifest.dependencies if manifest is not None else ():
-                found = self.candidates(Wanted(need.name, range_of(need.version)))[:1]
+            if digest not in known:
+                continue
+            manifest = known[digest].manifest
+            for need in manifest.dependencies:
+                found = self.candidates(Wanted(need.name, needed_range(manifest, need)))[:1]
                 queue += [one.digest for one in found if one.digest not in queue]
         return frozenset(queue)
 

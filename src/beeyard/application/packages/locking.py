@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from beeyard.application.packages.gathering import Gathered
 from beeyard.domain.errors import BeeyardError, Refused, Untrusted
 from beeyard.domain.locked import Lock, Locked
+from beeyard.domain.packages import Platform, range_of, version
 from beeyard.domain.resolution import Ask, Resolution
 from beeyard.ports.package_manager import Installed
 from beeyard.ports.resolver import Resolver
@@ -30,6 +31,33 @@ def kept(lock: Lock, asks: Iterable[Ask], installed: Sequence[Installed]) -> lis
         or not (builds := lock.builds(one.manifest.name))
         or one.digest in {build.digest for build in builds}
     ]
+
+
+def pinned(lock: Lock, ask: Ask, platform: Platform) -> Ask:
+    """With the version that was locked for the channel that is asked for; as it is, if none was."""
+    if not ask.wanted.channel or ask.wanted.range:
+        return ask
+    named = [build for build in lock.builds(ask.wanted.name, platform) if ask.wanted.channel in build.channels]
+    if not named:
+        return ask
+    newest = max(named, key=lambda build: version(build.version))
+    return replace(ask, wanted=replace(ask.wanted, range=range_of(newest.version)))
+
+
+def bound_by(lock: Lock, asks: Iterable[Ask], platform: Platform) -> list[Ask]:
+    """What workers follow, as the lock has it and not as a repository says now.
+
+    Raises Refused: `lock_does_not_fit`, it has the package, and nothing of it for this channel.
+    """
+    found = []
+    for ask in asks:
+        builds = lock.builds(ask.wanted.name, platform) if ask.by else []
+        found.append(pinned(lock, ask, platform) if builds else ask)
+        if builds and found[-1].wanted.channel and not found[-1].wanted.range:
+            text = "the lock has {package} {locked}, none of it for {channel}, which {by} follows"
+            fields = {"package": ask.wanted.name, "locked": " and ".join(build.version for build in builds)}
+            raise Refused("lock_does_not_fit", text, hint=RENEW, channel=ask.wanted.channel, by=ask.by, **fields)
+    return found
 
 
 def resolved(resolver: Resolver, gathered: Gathered, lock: Lock) -> tuple[Gathered, Resolution]:
@@ -54,9 +82,18 @@ def resolved(resolver: Resolver, gathered: Gathered, lock: Lock) -> tuple[Gather
 
 def locked(gathered: Gathered, chosen: Resolution) -> list[Locked]:
     """The builds of an answer, as a lock file names them."""
+    channels = {ask.wanted.name: (ask.wanted.channel,) for ask in gathered.question.asks if ask.wanted.channel}
     found = [(name, gathered.offered(name, choice.version)) for name, choice in chosen.items()]
     return [
-        Locked(name, one.manifest.version, one.manifest.platform, one.digest, repository.name, one.trust)
+        Locked(
+            name=name,
+            version=one.manifest.version,
+            platform=one.manifest.platform,
+            digest=one.digest,
+            repository=repository.name,
+            trust=one.trust,
+            channels=channels.get(name, ()),
+        )
         for name, (repository, one) in ((name, pair) for name, pair in found if pair is not None)
     ]
 

@@ -14,12 +14,12 @@ from beeyard.application.packages.status import PackageStatus, at_rest
 from beeyard.application.packages.supplies import Supplies
 from beeyard.application.packages.wishes import Wish, note
 from beeyard.domain.errors import Invalid, NotFound, Refused, Untrusted
-from beeyard.domain.packages import Wanted, range_of, wanted
+from beeyard.domain.packages import Wanted, is_channel, range_of, wanted
 from beeyard.domain.resolution import Ask
 from beeyard.domain.sources import bound
 from beeyard.domain.spec import WorkerSpec
 from beeyard.ports.host import Host
-from beeyard.ports.package_manager import Installed
+from beeyard.ports.package_manager import Installed, PackageManager
 
 PROGRAM = "the program"
 """Who asks, where nobody is named."""
@@ -62,6 +62,14 @@ class PackageCalls(ABC):
     supplies: Supplies
     audit: Audit
     host: Host
+
+    async def set_package_manager(self, manager: PackageManager) -> None:
+        """Have this one bring packages for repositories whose `manager` is its name, instead of any of that name.
+
+        Workers that wait for a package are looked at again. Raises what it can't be woken for.
+        """
+        await self.packages.employ(manager)
+        self.supplies.retry()
 
     # --- what is there, and what there is ---------------------------------------------------------------------------
 
@@ -111,7 +119,9 @@ class PackageCalls(ABC):
             fields = {"package": name, "belongs": belongs.name, "repository": options.repository}
             raise Refused("package_elsewhere", text, hint=hint, **fields)
         wish = Wish(options.timeout, options.allow_downgrade, options.force)
-        return await self._install(Ask(_wanted(name, options.version)), wish, by)
+        channel = options.version if is_channel(options.version) else ""
+        asked = Wanted(name, channel=channel) if channel else _wanted(name, options.version)
+        return await self._install(Ask(asked), wish, by)
 
     install_worker_package = install_package
 
@@ -151,7 +161,7 @@ class PackageCalls(ABC):
         """How its install goes, or went; what is there of it, if nobody tried lately. One that failed says why."""
         there = [one for one in await self.packages.look() if one.manifest.name == name]
         known = self.packages.statuses.get(name)
-        if known is not None and known.state in ("installing", "updating"):
+        if known is not None and known.under_way:
             return known
         newest = there[-1] if there else None
         damage = self.packages.damaged.get(newest.digest, []) if newest else []
@@ -196,7 +206,8 @@ class PackageCalls(ABC):
 
         Raises as `add_worker` and `install_package` do, and:
             NotFound: `package_not_installed`, it is missing, and `auto_install` was not asked for.
-            Invalid: `package_missing`, a version is required of a worker that runs from no package.
+            Invalid: `package_missing`, a version is required of a worker that runs from no package;
+                `version_and_channel`, or of one that follows a channel.
         """
         if not spec.package:
             if options.required_version:
@@ -205,15 +216,18 @@ class PackageCalls(ABC):
             await self.add_worker(spec, by)
             return
         asked = wanted(spec.package)
+        if asked.channel and options.required_version:
+            text, hint = "{worker} follows the channel {channel}, which says the version", "require none beside it"
+            raise Invalid("version_and_channel", text, hint=hint, worker=spec.id, channel=asked.channel)
         ranges = [one for one in (asked.range, _range(options.required_version)) if one]
-        asked = Wanted(asked.name, ",".join(ranges))
-        if not await self.is_package_installed(asked.name, asked.range):
+        asked = replace(asked, range=",".join(ranges))
+        if asked.channel or not await self.is_package_installed(asked.name, asked.range):
             if not options.auto_install:
                 self.packages.require(asked.name, asked.range)
             ask = Ask(asked, spec.id)
             ensured = await self.packages.ensure([ask], Wish(options.install_timeout, options.allow_downgrade))
             await note(self.audit, ensured, f"{spec.id} runs from it")
-        await self.add_worker(replace(spec, package=str(asked) if asked.range else asked.name), by)
+        await self.add_worker(replace(spec, package=str(asked) if asked.range or asked.channel else asked.name), by)
 
     @abstractmethod
     async def add_worker(self, spec: WorkerSpec, by: str = "") -> None:

@@ -19,7 +19,8 @@ SMOOTH = 5.0
 
 class PackageStatus(Struct, frozen=True):
     """One package. `progress` runs from 0 to 1; `eta`: seconds yet, None where that can't be told; `rate`: bytes a
-    second; `since`: wall-clock seconds; `error`: what the last try failed with."""
+    second; `since`: wall-clock seconds; `error`: what the last try failed with; `joined`: whoever is told this asked
+    when it was under way for somebody else."""
 
     name: str
     version: str
@@ -31,9 +32,15 @@ class PackageStatus(Struct, frozen=True):
     rate: float
     since: float
     error: str = ""
+    joined: bool = False
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}".rstrip()
+
+    @property
+    def under_way(self) -> bool:
+        """Whether something is being done about it now."""
+        return self.state in ("installing", "updating")
 
     @property
     def coming(self) -> str:

@@ -1,9 +1,8 @@
 """Which package each worker runs from; brings it before the first start.
 
-A worker that was installed once starts without a word to any repository. An automatic restart takes the very build
-that ran before; a start that somebody asked for takes the newest one installed that fits, of those that the lock has;
-with `auto_update` a newer one is looked for before. Nothing is started from a package that is damaged, or might be:
-that is mended first.
+A worker that was installed once starts without a word to any repository; which of the installed ones it takes is known
+elsewhere. Before a start that somebody asked for, its repository is asked where a channel or `auto_update` says so, and
+a folder is read as it is now. Nothing is started from a package that is damaged, or might be: that is mended first.
 """
 
 import logging
@@ -13,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from beeyard.application.audit import Audit
+from beeyard.application.packages.choosing import Choices
 from beeyard.application.packages.errands import Errands, Tell
 from beeyard.application.packages.installer import Installer
 from beeyard.application.packages.status import PackageStatus
@@ -50,24 +50,27 @@ class Supplies:
         self._errands = Errands(clock, spawn, self._look_at_all)
         self._doubted: set[str] = set()
         self._doubts: dict[str, tuple[str, int]] = {}
-        self._used: dict[str, Installed] = {}
-        self._renewed: dict[str, int] = {}
+        self._used: dict[str, tuple[Installed, ...]] = {}
+        self._choices = Choices(installer, workers)
+        self._asked: dict[str, int] = {}
 
     def of(self, worker: Worker) -> Supply | str | None:
         """What it is to run from; None if from no package; what it waits for, in words, while that is not there."""
         if not worker.spec.package:
             return None
         asked = wanted(worker.spec.package)
-        best = self._best(worker, asked)
+        best, generation = self._choices.best(worker, asked), worker.phase.generation
+        run = partial(self._errands.run, anew=self._asked.get(worker.id) != generation)
+        self._asked[worker.id] = generation
         if best is None:
-            bring = partial(self._bring, worker, asked)
-            return self._errands.run(str(asked), f"{asked} is being installed", f"{asked} can't be installed", bring)
-        if self._may_be_old(worker, asked):
-            renew = partial(self._renew, worker.id, worker.phase.generation, asked)
-            return self._errands.run(f"{worker.id} {asked}", f"looks for a newer {asked.name}", "", renew)
+            bring = partial(self._look_at if self._choices.follows(asked) else self._bring, worker, asked)
+            return run(self._key(worker, asked), f"{asked} is being installed", f"{asked} can't be installed", bring)
+        if self._choices.due(worker, asked, best):
+            look = partial(self._look_at, worker, asked)
+            return run(f"{worker.id} {asked}", f"looks for a newer {asked.name}", "", look)
         if best.digest in self._doubted or best.digest in self._installer.damaged:
             mend = partial(self._mend, worker.id, best)
-            return self._errands.run(best.digest, f"{best} is being repaired", f"{best} can't be repaired", mend)
+            return run(best.digest, f"{best} is being repaired", f"{best} can't be repaired", mend)
         return self._supply(worker, best)
 
     def doubt(self, worker: Worker) -> None:
@@ -80,86 +83,94 @@ class Supplies:
                 self._doubted.add(worker.supply.digest)
 
     async def take(self, worker: Worker) -> None:
-        """Just before it is started: what it runs from can't be removed now.
+        """Just before it is started: what it runs from, and with, can't be removed now.
 
         Raises:
             NotFound: it was.
             Rejected: it turned out to be damaged.
         """
         supply = worker.supply if worker.spec.package else None
-        found = None
+        found: list[Installed] = []
         if supply is not None:
-            found = next((one for one in self._installer.installed if one.digest == supply.digest), None)
-            if found is None:
+            there = {one.digest: one for one in self._installer.installed}
+            found = [there[digest] for digest in (supply.digest, *supply.needs) if digest in there]
+            if len(found) < 1 + len(supply.needs):
                 text, hint = "{package} is not there any more", f"beeyard package install {supply.name}"
-                package = f"{supply.name} {supply.version}"
+                package = f"{supply.name} {supply.version}{', or what it needs,' if supply.needs else ''}"
                 raise NotFound("package_not_installed", text, package=package, hint=hint)
-            await self._installer.use(found, worker.id)
-        await self.let_go(worker.id, found)
-        if found is not None and found.digest in self._installer.damaged:  # Somebody looked since it was chosen.
+            for one in found:
+                await self._installer.use(one, worker.id)
+        await self._let_go(worker.id, tuple(found))
+        if found and found[0].digest in self._installer.damaged:  # Somebody looked since it was chosen.
             text = "{package} is damaged; it is repaired before the next start"
-            raise Rejected("package_damaged", text, package=str(found))
+            raise Rejected("package_damaged", text, package=str(found[0]))
 
-    async def let_go(self, worker: str, instead: Installed | None = None) -> None:
-        """It runs no more from what it ran from before: that may be removed."""
-        before = self._used.pop(worker, None)
-        if instead is not None:
+    async def let_go(self, worker: str) -> None:
+        """There is no such worker any more: what it ran from may be removed."""
+        self._choices.forget(worker)
+        self._asked.pop(worker, None)
+        await self._let_go(worker, ())
+
+    async def _let_go(self, worker: str, instead: tuple[Installed, ...]) -> None:
+        before = self._used.pop(worker, ())
+        if instead:
             self._used[worker] = instead
-        if before is not None and (instead is None or before.digest != instead.digest):
-            with suppress(NotFound):
-                await self._installer.disuse(before, worker)
+        kept = {one.digest for one in instead}
+        for one in before:
+            if one.digest not in kept:
+                with suppress(NotFound):
+                    await self._installer.disuse(one, worker)
 
     def users(self, digest: str) -> list[str]:
         """The workers that run from it, or will when they are started next."""
         return [worker.id for worker in self._workers() if worker.supply is not None and worker.supply.digest == digest]
 
+    def beside(self, digest: str) -> list[str]:
+        """The workers that find it beside the package that they run from."""
+        return [worker.id for worker in self._workers() if worker.supply is not None and digest in worker.supply.needs]
+
     def needed(self) -> frozenset[str]:
         """The digests of all packages that workers run from, or that were installed by hand, and of what those need."""
-        return self._installer.closure(worker.supply.digest for worker in self._workers() if worker.supply is not None)
+        used = [worker.supply for worker in self._workers() if worker.supply is not None]
+        return self._installer.closure(digest for one in used for digest in (one.digest, *one.needs))
 
     def progress(self, worker: Worker) -> PackageStatus | None:
         """How it goes on with what this worker waits for, while something comes."""
         if not worker.spec.package or not isinstance(worker.phase, Preparing):
             return None
         asked = wanted(worker.spec.package)
-        best = self._best(worker, asked)
-        return self._errands.status(str(asked) if best is None else best.digest)
+        best = self._choices.best(worker, asked)
+        found = self._errands.status(self._key(worker, asked)) if best is None else self._errands.status(best.digest)
+        return found or self._errands.status(f"{worker.id} {asked}")
 
     def retry(self) -> None:
         """Something changed: what could not be had before is tried again at once."""
         self._errands.retry()
 
-    def _best(self, worker: Worker, asked: Wanted) -> Installed | None:
-        """The one to start from, whole or not."""
-        found, before = self._installer.candidates(asked), worker.supply
-        if before is not None and before.generation == worker.phase.generation:
-            for one in found:
-                if one.digest == before.digest:
-                    return one
-        return next(iter(self._installer.as_locked(asked, found)), None)
-
-    def _may_be_old(self, worker: Worker, asked: Wanted) -> bool:
-        """Whether a newer one is to be looked for first: once for each start that somebody asked for."""
-        spec, generation = self._installer.spec, worker.phase.generation
-        begun = worker.supply is not None and worker.supply.generation == generation
-        fixed = any(one.name == asked.name for one in spec.locked.packages)
-        return spec.policies.auto_update and not begun and not fixed and self._renewed.get(worker.id) != generation
-
-    async def _renew(self, worker: str, generation: int, asked: Wanted, tell: Tell) -> None:
-        """What is installed is good enough where nothing newer can be had."""
+    async def _look_at(self, worker: Worker, asked: Wanted, tell: Tell) -> None:
+        """What is installed is good enough where nothing newer, or no word of a channel, can be had."""
+        found = None
         try:
-            ensured = await self._installer.ensure([Ask(asked, worker, newest=True)], Wish(), tell)
-            await note(self._audit, ensured, f"{worker} runs from it, and takes the newest")
+            await self._installer.look()
+            if self._choices.renews(asked):
+                wish = Wish(beside=bool(asked.channel))
+                ensured = await self._installer.ensure([Ask(asked, worker.id, newest=True)], wish, tell)
+                await note(self._audit, ensured, f"{worker.id} runs from it, and takes the newest")
+                found = next(one for one in ensured.packages if one.manifest.name == asked.name)
         except BeeyardError as error:
-            log.warning("%s: no newer %s could be had: %s", worker, asked.name, error)
-        self._renewed[worker] = generation
+            if self._choices.best(worker, asked) is None:
+                raise
+            log.warning("%s: no newer %s could be had: %s", worker.id, asked.name, error)
+        self._choices.looked(worker, found)
 
     def _supply(self, worker: Worker, installed: Installed) -> Supply | str:
         spec, manifest = worker.spec, installed.manifest
         try:
-            run = self._providers[spec.provider].equip(spec, manifest, installed.path)
+            needs = self._choices.company(worker, installed)
+            places = {one.manifest.name: one.path for one in needs}
+            run = self._providers[spec.provider].equip(spec, manifest, installed.path, places)
         except BeeyardError as error:
-            return f"{installed}: {error}"
+            return error.advised
         return Supply(
             generation=worker.phase.generation,
             name=manifest.name,
@@ -169,6 +180,8 @@ class Supplies:
             trust=installed.trust,
             run=run,
             probes=probes_of(manifest.health_check, spec.endpoints),
+            channel=wanted(spec.package).channel,
+            needs=tuple(one.digest for one in needs),
         )
 
     async def _bring(self, worker: Worker, asked: Wanted, tell: Tell) -> None:
@@ -177,7 +190,7 @@ class Supplies:
         wish = Wish(downgrade=True, beside=ran is None or asked.takes(ran.version))
         ensured = await self._installer.ensure([Ask(asked, worker.id)], wish, tell)
         await note(self._audit, ensured, f"{worker.id} runs from it")
-        if self._best(worker, asked) is None:
+        if self._choices.best(worker, asked) is None:
             text, hint = "{package} was there, and is not any more", "is it removed by somebody else?"
             raise Unavailable("package_gone", text, package=str(asked), hint=hint)
 
@@ -187,6 +200,10 @@ class Supplies:
         if damage:
             text = f"{worker} could not start from it: {damage[0].path} {damage[0].what}"
             await self._audit.noted("package_repair", text, {"package": str(installed)})
+
+    def _key(self, worker: Worker, asked: Wanted) -> str:
+        """What is brought for all who want the same, or, for each who follows a channel, what that names."""
+        return f"{worker.id} {asked}" if self._choices.follows(asked) else str(asked)
 
     def _look_at_all(self) -> None:
         for worker in self._workers():

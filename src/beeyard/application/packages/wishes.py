@@ -28,11 +28,13 @@ class Wish(Struct, frozen=True):
 
 
 class Ensured(Struct, frozen=True):
-    """What is there now: `packages` all that was asked for and what that needs, `fresh` those that were brought."""
+    """What is there now: `packages` all that was asked for and what that needs, `fresh` those that were brought,
+    `joined` those that were being brought for somebody else already."""
 
     packages: tuple[Installed, ...]
     fresh: tuple[Installed, ...]
     why: Resolution
+    joined: tuple[Installed, ...] = ()
 
 
 async def note(audit: "Audit", ensured: Ensured, why: str) -> None:

@@ -1,12 +1,12 @@
 """What most commands do: ask for an operation, print the reply, and say by the exit code what it means."""
 
-import re
 import sys
 from typing import Any
 
 from beeyard.application.operation import Operation
-from beeyard.domain.errors import Invalid
+from beeyard.domain.errors import Invalid, Problem
 from beeyard.entrypoints.cli.faces import CHECKS, FACES, LINES
+from beeyard.entrypoints.cli.parameters import FLAGS, NAMED, SEVERAL
 from beeyard.entrypoints.cli.screen import show
 from beeyard.entrypoints.cli.target import Target
 
@@ -37,15 +37,20 @@ def ask(target: Target, operation: Operation, fields: dict[str, Any], as_json: b
 
 def requested(operation: Operation, fields: dict[str, Any]) -> Any:
     """The operation's request. Raises Invalid."""
-    import msgspec
+    from beeyard.domain.plain import Mismatch, read
 
     try:
-        return msgspec.convert(fields, operation.request)
-    except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at `$.")
-        name = re.match(r"\w*", place)[0]  # type: ignore[index]
-        text = "{name} {given!r}: {reason}"
-        raise Invalid("usage", text, name=name, given=fields.get(name), reason=reason.lower()) from None
+        return read(fields, operation.request)
+    except Mismatch as error:
+        raise _misused(error.problems[0]) from None
+
+
+def _misused(problem: Problem) -> Invalid:
+    """A wrong value, named as it is typed: an argument by its word in --help, an option as one."""
+    name = problem.path.partition("[")[0]
+    word = {**NAMED, **SEVERAL}.get(name, (None, f"--{FLAGS.get(name, name.replace('_', '-'))}"))[1]
+    text = "{name} {found}: expected {expected}"
+    return Invalid("usage", text, name=word, found=problem.found, expected=problem.expected, hint=problem.hint)
 
 
 def show_json(raw: bytes) -> None:

@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from beeyard.adapters.archives.collect import collect
+from beeyard.adapters.archives.collect import Collected, Ignored, collect
+from beeyard.adapters.archives.ignoring import NAME, ignored
 from beeyard.adapters.archives.pack import pack
 from beeyard.domain.errors import Invalid, Problem, Unavailable
 from beeyard.domain.file_list import Fault
@@ -34,28 +35,39 @@ class Built(Struct, frozen=True):
     description: str
 
 
-def build(folder: str, output: str, platform: str | None) -> tuple[Built, Sequence[str]]:
+def build(folder: str, output: str, platform: str | None) -> tuple[Built, Collected]:
     """Make a package; each file is there whole, or as it was before, and the description comes last.
 
-    What was made, and the empty folders that are not in it.
+    What was made, and what was found in the folder.
 
     Raises:
         NotFound: `config_missing`, there is no package file.
         Invalid: `config_invalid`, the package file is wrong, or names what is not there; `package_unfit`, the folder
-            holds what no package can, all of it; `output_inside`, the output lies in the folder.
+            holds what no package can, all of it; `output_inside`, the output lies in what is packed; `ignore_invalid`.
         Refused: `package_changed`, somebody writes into the folder.
         Unavailable: `output_unwritable`.
     """
     written = package_file.load(package_file.find(folder))
     manifest = _on(written.manifest, platform)
-    if Path(output).resolve().is_relative_to(Path(folder).resolve()):
-        text, hint = "{output} lies in {folder}: the next package would hold this one", "name another: -o OUT"
+    without = ignored(folder)
+    if _is_packed(Path(output).resolve(), Path(folder).resolve(), without):
+        text = "{output} lies in {folder}: the next package would hold this one"
+        hint = f"name another: -o OUT; or leave it out by a line in {NAME}"
         raise Invalid("output_inside", text, hint=hint, output=output, folder=folder)
-    found = collect(folder)
+    found = collect(folder, without)
     if found.faults:
         raise _unfit(folder, found.faults)
     _check(written, found.files)
-    return _write(manifest, folder, found.files, Path(output)), found.empty
+    return _write(manifest, folder, found.files, Path(output)), found
+
+
+def _is_packed(output: Path, folder: Path, without: Ignored) -> bool:
+    """Whether what is written there would be in the package."""
+    if not output.is_relative_to(folder):
+        return False
+    inner = output.relative_to(folder)
+    above = [path for path in (inner, *inner.parents) if path.parts]
+    return not any(without(f"{path.as_posix()}/") for path in above)
 
 
 def _on(manifest: Manifest, platform: str | None) -> Manifest:

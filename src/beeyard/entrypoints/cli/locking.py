@@ -72,4 +72,4 @@ def _builds(lock: Lock, name: str, platform: str) -> list[Locked]:
 
 
 def _versions(builds: list[Locked]) -> tuple[str, ...]:
-    return tuple(one.version for one in builds)
+    return tuple(f"{one.version} ({', '.join(one.channels)})" if one.channels else one.version for one in builds)

@@ -51,17 +51,21 @@ def cli(ctx: click.Context, state_dir: str | None, url: str | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # It was closed: what is opened next must not get its number.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif hasattr(stream := getattr(sys, name), "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # A worker's note may hold what this terminal can't show.
     given = list(sys.argv[1:] if arguments is None else arguments)
-    code = _run(given)
+    code, lost = _run(given), False
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         code = BROKEN_PIPE
-    if code == BROKEN_PIPE:
-        # Whoever read us had enough, as `head` does. Python would complain once more at its end.
+    except OSError:  # It was told already.
+        lost = True
+    if lost or code == BROKEN_PIPE:
+        # Whoever read us had enough, as `head` does, or there is no room. Python would complain once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(code)
 

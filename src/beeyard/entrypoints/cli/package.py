@@ -9,6 +9,9 @@ import click
 if TYPE_CHECKING:
     from beeyard.entrypoints.cli.building import Built
 
+MOST = 5
+"""Names that are told of all that was left out."""
+
 _FOLDER = click.Path(file_okay=False, path_type=str)
 
 
@@ -18,15 +21,17 @@ _FOLDER = click.Path(file_okay=False, path_type=str)
 @click.option("--platform", metavar="P", help="What it runs on, such as linux-x86_64.  [default: the file's, or any]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; errors as well.")
 def build(folder: str, output: str, platform: str | None, as_json: bool) -> None:
-    """Make a package from FOLDER, which has a package.yaml; only .git is left out.
+    """Make a package from FOLDER, which has a package.yaml; .git, __pycache__ and what
+    .packageignore says, a pattern a line as in .gitignore, are left out.
 
     Writes NAME-VERSION-PLATFORM.tar.zst with the files, and NAME-VERSION-PLATFORM.json, which describes them and is
     what a repository signs. The same files make the same bytes: times, owners and the order of folders do not count.
     """
+    from beeyard.adapters.archives.ignoring import NAME
     from beeyard.entrypoints.cli.building import build as made
     from beeyard.entrypoints.cli.screen import colours, say, show
 
-    built, empty = made(folder, output, platform)
+    built, found = made(folder, output, platform)
     if as_json:
         import msgspec
 
@@ -35,8 +40,11 @@ def build(folder: str, output: str, platform: str | None, as_json: bool) -> None
         show_json(msgspec.json.encode(built))
     else:
         show("\n".join(_row(name, text, colours(sys.stdout)) for name, text in _rows(built)))
-    if empty:
-        say(f"left out, for a package holds no empty folders: {', '.join(empty)}")
+    if found.empty:
+        say(f"left out, for a package holds no empty folders: {', '.join(found.empty)}")
+    if without := [name for name in found.ignored if name != NAME]:
+        more = f" and {len(without) - MOST} more" if len(without) > MOST else ""
+        say(f"left out, as {NAME} says: {', '.join(without[:MOST])}{more}")
 
 
 def _rows(built: "Built") -> Iterator[tuple[str, str]]:

@@ -30,7 +30,7 @@ from beeyard.entrypoints.cli.screen import (
     width,
 )
 from beeyard.entrypoints.cli.target import Target
-from beeyard.entrypoints.cli.trust import AS_IT_WAS, SIGNED, TRUSTED
+from beeyard.entrypoints.cli.trust import AS_IT_WAS, LOOKED, SIGNED, TRUSTED
 from beeyard.ports.journal import Entry
 from beeyard.ports.package_store import Damage
 
@@ -44,12 +44,25 @@ PACKAGES = (
     Column("AGE", drop=1),
     Column("WORKERS", drop=4),
 )
-BUILDS = (Column("VERSION"), Column("PLATFORM"), Column("CHANNELS"), Column("SIZE"), Column("NOTE", drop=1))
+BUILDS = (
+    Column("VERSION"),
+    Column("PLATFORM", drop=2),
+    Column("CHANNELS", drop=3),
+    Column("SIZE", drop=1),
+    Column("NOTE"),
+)
 FOUND = (Column("NAME"), Column("REPOSITORY"), Column("INSTALLED"))
 STYLES = {"installed": GREEN, "corrupted": RED}
 KEPT = "what somebody needs or installed, the newest versions, and what came in the last hour stays"
 MOST = 5
 """Damaged files of a package that are told."""
+HURT = {
+    "mode": "has another mode",
+    "link": "leads elsewhere",
+    "kind": "is of another kind",
+    "extra": "does not belong there",
+}
+"""What is wrong with one, where one word does not say it."""
 
 
 def packages(target: Target, request: Any, views: Sequence[PackageView]) -> None:
@@ -64,7 +77,12 @@ def packages(target: Target, request: Any, views: Sequence[PackageView]) -> None
 def installed(target: Target, request: Any, made: Installation) -> None:
     """A table, and what had to be brought for it."""
     packages(target, request, made.packages)
-    say(f"installed {', '.join(made.fresh)}" if made.fresh else "nothing to do: all of it was there")
+    if made.joined:
+        say(f"joined an install that was under way: {', '.join(made.joined)}")
+    if made.fresh:
+        say(f"installed {', '.join(made.fresh)}")
+    elif not made.joined:
+        say("nothing to do: all of it was there")
 
 
 def detail(target: Target, request: Any, view: PackageDetail) -> None:
@@ -78,9 +96,9 @@ def detail(target: Target, request: Any, view: PackageDetail) -> None:
     else:
         parts.append(f"{view.name} is not installed")
     if view.status is not None and view.status.state != "installed":
-        status = view.status
-        how = f"{status.progress:.0%}" if status.state != "failed" else status.error
-        parts.append(f"{status}: {status.state}: {printable(how)}")
+        status, ago = view.status, human_duration(time.time() - view.status.since)
+        how = f"{status}: {status.state}: {status.progress:.0%}"
+        parts.append(f"the last try failed, {ago} ago: {printable(status.error)}" if status.state == "failed" else how)
     if view.available:
         rows = [
             [
@@ -92,8 +110,10 @@ def detail(target: Target, request: Any, view: PackageDetail) -> None:
             ]
             for one in view.available
         ]
-        parts.append(f"in {view.available[0].repository}, {TRUSTED[view.available[0].trust]}:")
+        parts.append(f"in {view.available[0].repository}, {TRUSTED[view.available[0].trust]}{_said(view.as_of)}:")
         parts.append(table(BUILDS, rows, width(sys.stdout), colour=colour))
+        if view.as_of is not None:
+            parts.append(f"nothing newer is known: {printable(view.unknown)}")
     elif view.unknown:
         parts.append(f"what else there is is not known: {printable(view.unknown)}")
     show("\n".join(parts))
@@ -104,6 +124,9 @@ def found(target: Target, request: Any, views: Sequence[Found]) -> None:
     if views:
         rows = [[Cell(one.name, BOLD), Cell(one.repository), Cell(one.installed or "-")] for one in views]
         show(table(FOUND, rows, width(sys.stdout), colour=colours(sys.stdout)))
+        for name, as_of, unknown in dict.fromkeys((one.repository, one.as_of, one.unknown) for one in views):
+            if as_of is not None:
+                say(f"{name}{_said(as_of)}; nothing newer is known: {printable(unknown)}")
     else:
         say("no such package in any repository; `package_manager:` of the worker file names them")
 
@@ -118,7 +141,8 @@ def verified(target: Target, request: Any, views: Sequence[PackageView]) -> None
     if not views:
         say("no packages")
     for view in views:
-        show(f"{view.name} {view.version}: {_hurt(view.damage) if view.damage else AS_IT_WAS[view.trust]}")
+        sound = LOOKED[request.depth].format(whole=AS_IT_WAS[view.trust])
+        show(f"{view.name} {view.version}: {_hurt(view.damage) if view.damage else sound}")
     check_verified(target, request, views)
 
 
@@ -135,6 +159,9 @@ def repaired(target: Target, request: Any, found: Sequence[Repaired]) -> None:
         say("no packages")
     for one in found:
         show(f"{one.package}: {f'mended: {_hurt(one.damage)}' if one.damage else 'nothing to mend'}")
+    if old := sorted({name for one in found for name in one.workers}):
+        verb = "have" if len(old) > 1 else "has"
+        say(f"{', '.join(old)} still {verb} the old files: {target.command('restart ' + ' '.join(old))}")
 
 
 def reclaimed(target: Target, request: Any, freed: Freed) -> None:
@@ -166,7 +193,8 @@ def reasons(target: Target, request: Any, why: Reasons) -> None:
     for text in why.held:
         show(f"  {printable(text)}")
     for way in why.ways:
-        show(f"  {' needs '.join(way.chain)} needs {why.package}{f' {way.range}' if way.range else ''}")
+        range = way.range.removeprefix("==")
+        show(f"  {' needs '.join(way.chain)} needs {why.package}{f' {range}' if range else ''}")
     if not why.held and not why.ways:
         say(f"nothing needs it: {target.command('package gc')} takes it in time")
 
@@ -174,7 +202,7 @@ def reasons(target: Target, request: Any, why: Reasons) -> None:
 def _row(view: PackageView, now: float) -> list[Cell]:
     return [
         Cell(view.name, BOLD),
-        Cell(view.version),
+        Cell(f"{view.version} ({', '.join(view.channels)})" if view.channels else view.version),
         Cell(view.state, STYLES.get(view.state, "")),
         Cell(TRUSTED[view.trust], "" if view.trust in SIGNED else YELLOW),
         Cell(view.repository),
@@ -184,6 +212,13 @@ def _row(view: PackageView, now: float) -> list[Cell]:
     ]
 
 
+def _said(as_of: float | None) -> str:
+    return "" if as_of is None else f", as it was {human_duration(max(0.0, time.time() - as_of))} ago"
+
+
 def _hurt(damage: Sequence[Damage]) -> str:
-    told = "; ".join(f"{printable(one.path)} {one.what}" for one in damage[:MOST])
+    told = "; ".join(
+        f"{'all of it' if one.path == '.' else printable(one.path)} {HURT.get(one.what, one.what)}"
+        for one in damage[:MOST]
+    )
     return told + (f"; and {len(damage) - MOST} more" if len(damage) > MOST else "")

@@ -60,7 +60,7 @@ def line(verb: str, progress: dict[str, Any], took: str, room: int) -> str:
         return f"{verb}: {took}"
     if (package := progress.get("package")) is None:
         return f"{verb}: {progress['done']} of {progress['of']}, {progress['worker']} is {progress['state']}; {took}"
-    head = f"{verb}: {package['name']} {package['version']}"
+    head = f"{verb}{' (joined)' if package['joined'] else ''}: {package['name']} {package['version']}"
     words = [f"{human_memory(package['done'])} of {human_memory(package['size'])}"]
     if package["rate"]:
         words.append(f"{human_memory(package['rate'])}/s")

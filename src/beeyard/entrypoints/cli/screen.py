@@ -32,8 +32,16 @@ def say(text: str, *, style: str = "") -> None:
 
 
 def show(text: str) -> None:
-    """One line or more of data."""
-    print(text, flush=True)  # noqa: T201
+    """One line or more of data. Raises Unavailable where they can't be written, as on a full disk."""
+    try:
+        print(text, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from beeyard.domain.errors import Unavailable
+
+        why, hint = "the answer can't be written: {reason}", "what was asked was done: only its answer is lost"
+        raise Unavailable("output_unwritable", why, reason=error.strerror or str(error), hint=hint) from None
 
 
 def colours(stream: TextIO) -> bool:

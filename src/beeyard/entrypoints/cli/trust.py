@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from beeyard.domain.packages import Trust
+from beeyard.ports.package_store import Depth
 
 TRUSTED: Mapping[Trust, str] = {
     "none": "unsigned",
@@ -18,3 +19,9 @@ AS_IT_WAS: Mapping[Trust, str] = {
     "tuf": "as it was signed",
 }
 """What it means that nothing is wrong with a package: it can't be more than somebody vouches for."""
+LOOKED: Mapping[Depth, str] = {
+    "receipt": "there; nobody looked at its files",
+    "sizes": "{whole}, by sizes, modes and links",
+    "digests": "{whole}",
+}
+"""Nor more than somebody has looked."""

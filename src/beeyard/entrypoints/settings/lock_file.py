@@ -106,7 +106,7 @@ def _clashes(packages: tuple[Locked, ...], lines: dict[str, int]) -> Iterator[Pr
         except ValueError as error:
             yield Problem(f"{at}.version", f"'{found.version}'", str(error))
         first, same = known.setdefault((found.name, found.version, found.platform), (number, found))
-        if same != found:
+        if structs.replace(same, channels=found.channels) != found:
             where = f"line {lines[f'package[{first}]']}"
             expected = f"what {where} says of {found.name} {found.version}"
             yield Problem(at, "another build", expected, hint="remove one of the two blocks")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from beeyard.domain.sources import Credentials, RepositorySpec
 from beeyard.entrypoints.settings.decode import struct
+from beeyard.entrypoints.settings.root_file import wrong_root
 from beeyard.entrypoints.settings.sources_shape import Repository
 from beeyard.entrypoints.settings.tree import Mapping, Node, Scalar, empty
 from beeyard.entrypoints.settings.words import FAILED, Context, choice, known_secrets, parsed
@@ -77,6 +78,8 @@ def _trust(
         context.report.missing(node, "root", "the root.json of its owner, or `trust: unsigned`")
     elif trust == "unsigned" and "root" in given:
         context.report.add(given["root"], "`root`", "no such key beside `trust: unsigned`", "no signature is looked at")
+    elif written.root and (wrong := wrong_root(written.root)):
+        context.report.add(given["root"], wrong, "the 1.root.json of its owner")
     return trust
 
 

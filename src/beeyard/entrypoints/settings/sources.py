@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from beeyard.domain.errors import Refused
-from beeyard.domain.packages import RANGE_EXPECTED, wanted
-from beeyard.domain.sources import PackagePolicies, PackagesSpec, RepositorySpec, bound
+from beeyard.domain.packages import REF_EXPECTED, TRUST, Trust, wanted
+from beeyard.domain.sources import PackagePolicies, PackagesSpec, RepositorySpec, bound, enough
 from beeyard.domain.spec import PackageRef
 from beeyard.entrypoints.settings.decode import struct
 from beeyard.entrypoints.settings.repositories import manager, repository
@@ -34,11 +34,17 @@ def packages(node: Node | None, context: Context) -> PackagesSpec:
     for key, value in block.config.items():
         context.report.add(value, f"`{key}`", "nothing under `config`", _ELSEWHERE.get(key, ""))
     policies = PackagePolicies(**msgspec.structs.asdict(block.policies))
-    return PackagesSpec(_repositories(block.repositories, usual, context), policies)
+    repositories = _repositories(block.repositories, usual, context)
+    required = _written(node, "policies", "required_trust")
+    if required and repositories and not any(enough(_trust(one), policies.required_trust) for one in repositories):
+        most = max((_trust(one) for one in repositories), key=TRUST.index)
+        text = f"'{policies.required_trust}', and no repository has more than {most}: nothing could be installed"
+        context.report.add(required, text, f"{most} at most, or a repository with more")
+    return PackagesSpec(repositories, policies)
 
 
 def package(node: Node | None, context: Context) -> PackageRef:
-    """The package that a worker runs from, in one spelling: `name`, or `name:RANGE`. Empty if it runs from none."""
+    """The package that a worker runs from, in one spelling: `name`, `name:RANGE`, `name:CHANNEL`. Empty: from none."""
     written = "" if node is None or empty(node) else _package(node, context)
     if not written or written is FAILED or node is None:
         return ""
@@ -67,9 +73,23 @@ def _repositories(node: Node | None, usual: str, context: Context) -> tuple[Repo
     return tuple(spec for _, spec in known.values())
 
 
+def _trust(repository: RepositorySpec) -> Trust:
+    """How far it can vouch for what comes from it."""
+    if repository.manager == "directory":
+        return "none"
+    return "tuf" if repository.trust == "tuf" else "checksum"
+
+
+def _written(node: Node | None, *keys: str) -> Node | None:
+    """What stands below these keys."""
+    for key in keys:
+        node = node.entries.get(key) if isinstance(node, Mapping) else None
+    return node
+
+
 def _in_one_spelling(written: str) -> Any:
     found = wanted(written)
-    return msgspec.convert(f"{found.name}:{found.range}" if found.range else found.name, PackageRef)
+    return msgspec.convert(str(found) if found.range or found.channel else found.name, PackageRef)
 
 
-_package = parsed(_in_one_spelling, f"a package's name, then perhaps ':' and {RANGE_EXPECTED}")
+_package = parsed(_in_one_spelling, REF_EXPECTED)

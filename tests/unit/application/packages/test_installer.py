@@ -7,23 +7,23 @@ import pytest
 from beeyard.adapters.resolvers.pubgrub import PubgrubResolver
 from beeyard.application.feed import Feed
 from beeyard.application.packages.installer import Installer
-from beeyard.application.packages.status import PackageStatus
+from beeyard.application.packages.status import FETCHED, PackageStatus
 from beeyard.application.packages.wishes import Wish
-from beeyard.domain.errors import BeeyardError, Refused, Unavailable, Untrusted
+from beeyard.domain.errors import BeeyardError, Refused, Rejected, Unavailable, Untrusted
 from beeyard.domain.packages import wanted
 from beeyard.domain.resolution import Ask
 from beeyard.domain.sources import PackagePolicies, PackagesSpec
 from beeyard.domain.values import Duration
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.host import FakeHost
-from tests.fakes.packages import REPOSITORY, TORN, FakePackageManager, offer, until
+from tests.fakes.packages import PACKED, REPOSITORY, TORN, FakePackageManager, offer, until
 
 BROKEN = Untrusted("payload_differs", "caddy is not what was promised")
 
 
-def installer(manager: FakePackageManager, **policies: object) -> Installer:
+def installer(manager: FakePackageManager, clock: FakeClock | None = None, **policies: object) -> Installer:
     """One that may take packages from one repository."""
-    made = Installer({"fake": manager}, PubgrubResolver, FakeHost(), FakeClock(), Feed("1"))
+    made = Installer({"fake": manager}, PubgrubResolver, FakeHost(), clock or FakeClock(), Feed("1"))
     made.want(PackagesSpec((REPOSITORY,), PackagePolicies(**policies)), "FILE")  # type: ignore[arg-type]
     return made
 
@@ -47,18 +47,24 @@ async def test_what_was_brought_is_known_at_once_with_all_that_it_needs() -> Non
     assert made.statuses["web"].state == "installed"
 
 
-@pytest.mark.parametrize(("policy", "wish"), [(0.02, None), (0.02, 60.0), (60.0, 0.02)])
+@pytest.mark.parametrize(("policy", "wish"), [(30.0, None), (30.0, 60.0), (60.0, 30.0)])
 async def test_an_install_lasts_as_long_as_policy_and_request_both_allow(policy: float, wish: float | None) -> None:
     """Then it says so, and what was there before is there still."""
     manager = FakePackageManager(offer("caddy", "2.0"))
     manager.put(offer("caddy"))
     manager.gate("install")
-    made = installer(manager, installation_timeout=Duration(policy))
+    clock = FakeClock()
+    made = installer(manager, clock, installation_timeout=Duration(policy))
     await made.look()
-    with pytest.raises(Unavailable, match="caddy could not be installed within 20ms"):
-        await made.ensure(asks("caddy:2.0"), Wish(timeout=wish))
-    assert made.statuses["caddy"].error.startswith("caddy could not be installed within 20ms")
-    assert versions(made) == ["caddy 1.0"]
+    job = asyncio.ensure_future(made.ensure(asks("caddy:2.0"), Wish(timeout=wish)))
+    await until(lambda: manager.calls["install"])
+    await clock.run(29.9)
+    assert not job.done()
+    await clock.run(0.2)
+    with pytest.raises(Unavailable, match="caddy could not be installed within 30s"):
+        await job
+    assert made.statuses["caddy"].error.startswith("caddy could not be installed within 30s")
+    assert (versions(made), clock.pending()) == (["caddy 1.0"], [])
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -87,6 +93,54 @@ async def test_no_more_installs_run_at_the_same_time_than_the_policy_says() -> N
     gate.set()
     await every
     assert (manager.most, len(made.installed)) == (2, 5)
+
+
+async def test_who_asks_for_what_is_under_way_is_told_how_that_goes_and_joins_it() -> None:
+    """From the beginning, until it is there; who then finds it there has joined nothing."""
+    manager = FakePackageManager(offer("caddy"))
+    gate, clock = manager.gate("install"), FakeClock()
+    made = installer(manager, clock)
+    heard: list[PackageStatus] = []
+    first = asyncio.ensure_future(made.ensure(asks("caddy")))
+    await until(lambda: manager.calls["install"])
+    second = asyncio.ensure_future(made.ensure(asks("caddy"), tell=heard.append))
+    await until(lambda: heard)
+    clock.advance(1)
+    manager.tells[0](PACKED // 2)
+    assert [(status.state, status.joined, status.done) for status in heard] == [
+        ("installing", True, 0),
+        ("installing", True, PACKED // 2),
+    ]
+    assert not made.statuses["caddy"].joined
+    gate.set()
+    begun, joined, late = await first, await second, await made.ensure(asks("caddy"))
+    assert [([str(one) for one in by.fresh], [str(one) for one in by.joined]) for by in (begun, joined, late)] == [
+        (["caddy 1.0"], []),
+        ([], ["caddy 1.0"]),
+        ([], []),
+    ]
+    assert manager.calls["install"] == 1
+
+
+async def test_who_joins_an_install_that_is_called_off_brings_it() -> None:
+    """And has joined nothing then."""
+    manager = FakePackageManager(offer("caddy"))
+    manager.gate("install")
+    made = installer(manager)
+    heard: list[PackageStatus] = []
+    first = asyncio.ensure_future(made.ensure(asks("caddy")))
+    await until(lambda: manager.calls["install"])
+    second = asyncio.ensure_future(made.ensure(asks("caddy"), tell=heard.append))
+    await until(lambda: heard)
+    manager.gates.clear()
+    first.cancel()
+    done = await second
+    assert ([str(one) for one in done.fresh], done.joined) == (["caddy 1.0"], ())
+    assert [(status.state, status.joined) for status in heard] == [
+        ("installing", True),
+        ("installing", False),
+        ("installed", False),
+    ]
 
 
 async def test_what_fails_is_told_as_it_is_and_ends_what_goes_with_it() -> None:
@@ -170,6 +224,22 @@ async def test_what_is_damaged_is_repaired_when_it_is_asked_for() -> None:
     assert (made.fitting(wanted("caddy")), made.damaged, manager.damage) == ([installed], {}, {})
 
 
+async def test_a_repair_is_as_far_as_what_came_of_what_is_to_come() -> None:
+    """Not of what it will be, once it is unpacked."""
+    manager = FakePackageManager(offer("caddy"))
+    installed = manager.put(offer("caddy"))
+    made = installer(manager)
+    await made.look()
+    manager.damage[installed.digest] = [TORN]
+    gate = manager.gate("repair")
+    job = asyncio.ensure_future(made.repair(installed))
+    await until(lambda: manager.tells)
+    manager.tells[0](PACKED // 2)
+    assert made.statuses["caddy"].progress == FETCHED / 2
+    gate.set()
+    assert await job == [TORN]
+
+
 async def test_what_was_removed_by_others_is_not_thought_to_be_there() -> None:
     """From the moment on at which somebody finds out; nor is it damaged any more."""
     manager = FakePackageManager()
@@ -188,5 +258,5 @@ async def test_a_package_that_needs_more_memory_than_there_is_does_not_come() ->
     """It says how much that is."""
     made = installer(FakePackageManager(offer("caddy", min_memory=2**30)))
     made._host.memory = 2**29  # type: ignore[attr-defined]
-    with pytest.raises(Refused, match=r"caddy 1\.0 needs 1\.0 GB of free memory, this host has 512 MB"):
+    with pytest.raises(Rejected, match=r"caddy 1\.0 needs 1\.0 GB of free memory, this host has 512 MB"):
         await made.ensure(asks("caddy"))

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from beeyard.application.master import Master
-from beeyard.domain.errors import Rejected, Unavailable
+from beeyard.domain.errors import Invalid, Rejected, Unavailable
 from beeyard.domain.master import MasterSpec
 from beeyard.domain.messages import Exit
 from beeyard.domain.packages import Wanted
@@ -17,7 +17,7 @@ from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.supply import Supply
 from beeyard.domain.worker import Down, Preparing, Running, Waiting
 from tests.fakes.clock import settle
-from tests.fakes.packages import REPOSITORY, TORN, FakePackageManager, offer, until
+from tests.fakes.packages import PACKED, REPOSITORY, TORN, FakePackageManager, offer, until
 from tests.fakes.world import World, phase, spec
 
 PACKAGES = PackagesSpec(repositories=(REPOSITORY,))
@@ -75,7 +75,7 @@ async def test_a_package_that_several_workers_miss_is_brought_once() -> None:
         await until(lambda: world.manager.calls["offers"] == 2 and world.manager.calls["install"])
         for _ in range(3):
             await master.restart_worker("a")
-        assert note(master, "c") == "caddy:>=1 is being installed"
+        await until(lambda: note(master, "c") == "caddy 1.0: 0 %")
         assert not world.provider.called("launch")
         gate.set()
         await until(lambda: up(master, "a", "b", "c"))
@@ -99,6 +99,21 @@ async def test_what_somebody_asks_for_meanwhile_is_done_at_once() -> None:
         await until(lambda: "caddy-1.0-tuf" in world.manager.installed)
         await settle()
         assert world.provider.running() == [("b", 1)]
+
+
+async def test_what_is_wrong_is_told_while_it_is_tried_again_as_well() -> None:
+    """Whoever looks just then must not think that nothing ever failed."""
+    world = Yard(FakePackageManager(offer("caddy")))
+    world.manager.errors["offers caddy"] = AWAY
+    async with world.applied(runs("a")) as master:
+        await until(lambda: note(master, "a").endswith("after 2s") and bool(world.clock.pending()))
+        gate = world.manager.gate("offers")
+        await world.clock.run(2.1)
+        await until(
+            lambda: note(master, "a") == "caddy:latest can't be installed: acme does not answer; it is tried again now"
+        )
+        gate.set()
+        await until(lambda: note(master, "a").endswith("after 4s"))
 
 
 async def test_what_can_not_be_had_is_tried_again_after_pauses_that_grow() -> None:
@@ -132,6 +147,92 @@ async def test_what_can_not_be_had_is_tried_again_after_pauses_that_grow() -> No
         del world.manager.errors["offers caddy"]
         await world.clock.run(0.2)
         await until(lambda: up(master, "a"))
+
+
+@pytest.mark.parametrize("way", ["restart", "stop and start"])
+async def test_who_asks_for_a_start_waits_for_no_pause(way: str) -> None:
+    """It is tried at once, for all who wait for it; pauses begin anew."""
+    world = Yard(FakePackageManager(offer("caddy")))
+    world.manager.errors["offers"] = AWAY
+    async with world.applied(runs("a"), runs("b")) as master:
+        await until(lambda: "after 2s" in note(master, "a"))
+        await world.clock.run(2.1)
+        await until(lambda: "after 4s" in note(master, "a"))
+        if way == "restart":
+            await master.restart_worker("a")
+        else:
+            await master.stop_worker("a")
+            await master.start_worker("a")
+        await until(lambda: world.manager.calls["offers"] == 3 and "after 2s" in note(master, "b"))
+        del world.manager.errors["offers"]
+        await master.restart_worker("a")
+        await until(lambda: up(master, "a", "b"))
+
+
+async def test_what_may_change_at_any_time_is_looked_at_before_a_start_that_was_asked_for() -> None:
+    """Once, and by no other start; what can't be looked at is started as it was."""
+    world = Yard(FakePackageManager(offer("caddy", "1.0")))
+    world.manager.settled = False
+    world.manager.put(offer("caddy", "1.0"))
+    async with world.applied(runs("a")) as master:
+        await until(lambda: up(master, "a"))
+        world.manager.installed.clear()
+        edited = world.manager.put(offer("caddy", "1.1"))
+        await master.restart_worker("a")
+        await until(lambda: up(master, "a") and master.supervisors["a"].worker.attempt == 2)
+        assert supply(master, "a").digest == edited.digest
+        count = world.manager.calls["facts"]
+        world.provider.exit("a", Exit(code=1))
+        await world.clock.run(1.5)
+        await until(lambda: up(master, "a") and master.supervisors["a"].worker.attempt == 3)
+        assert world.manager.calls["facts"] == count
+        world.manager.errors["facts"] = AWAY
+        await master.restart_worker("a")
+        await until(lambda: up(master, "a") and master.supervisors["a"].worker.attempt == 4)
+        assert world.manager.calls["facts"] == count + 1
+
+
+async def test_what_may_change_at_any_time_is_in_no_lock() -> None:
+    """Nor does it keep anything else from being locked."""
+    world = Yard(FakePackageManager(offer("caddy", "1.0")))
+    world.manager.settled = False
+    async with world.applied() as master:
+        assert (await master.packages.lock([Ask(Wanted("caddy"), "a")], PACKAGES, ())).packages == ()
+
+
+async def test_a_worker_finds_what_its_package_needs_and_finds_the_same_again() -> None:
+    """The best that all of them take; an automatic restart has no newer one. None of it can be removed meanwhile."""
+    needy = offer("web", "1.0", "lib:>=1", "mid")
+    world = Yard(FakePackageManager(needy, offer("mid", "1.0", "lib:<2"), offer("lib", "1.1"), offer("lib", "2.0")))
+    async with world.applied(runs("a", "web")) as master:
+        await until(lambda: up(master, "a"))
+        world.manager.put(offer("lib", "1.2"))
+        world.manager.put(offer("lib", "2.0"))
+        await master.packages.look()
+        beside = {"lib": "/store/lib-1.1-tuf", "mid": "/store/mid-1.0-tuf"}
+        assert supply(master, "a").run["with"] == beside
+        world.provider.exit("a", Exit(code=1))
+        await world.clock.run(1.5)
+        await until(lambda: up(master, "a") and master.supervisors["a"].worker.attempt == 2)
+        assert supply(master, "a").run["with"] == beside
+        assert world.manager.used == {(digest, "a") for digest in ("web-1.0-tuf", "lib-1.1-tuf", "mid-1.0-tuf")}
+        assert "lib-1.1-tuf" in master.supplies.needed()
+        await master.restart_worker("a")
+        await until(lambda: up(master, "a") and master.supervisors["a"].worker.attempt == 3)
+        assert supply(master, "a").run["with"]["lib"] == "/store/lib-1.2-tuf"
+        assert {digest for digest, _ in world.manager.used} == {"web-1.0-tuf", "lib-1.2-tuf", "mid-1.0-tuf"}
+
+
+async def test_a_range_that_nobody_can_read_is_told_with_its_place() -> None:
+    """By the worker that would run from it, and by who asks what is needed."""
+    world = Yard(FakePackageManager())
+    world.manager.put(offer("web", "1.0", "lib:about two"))
+    async with world.applied(runs("a", "web")) as master:
+        wrong = "web 1.0: dependencies.lib.version: found 'about two', expected a version, `latest`, or a range such as"
+        await until(lambda: wrong in note(master, "a"))
+        with pytest.raises(Invalid, match=r"dependencies\.lib\.version: found 'about two'") as caught:
+            master.packages.closure(["web-1.0-tuf"])
+        assert caught.value.code == "package_range"
 
 
 async def test_an_automatic_restart_takes_the_same_build_and_one_that_was_asked_for_the_newest() -> None:
@@ -268,7 +369,7 @@ async def test_what_is_not_trusted_enough_is_not_started() -> None:
     strict = PackagesSpec(repositories=(REPOSITORY,), policies=PackagePolicies(required_trust="tuf"))
     async with world.applied(runs("a"), packages=strict) as master:
         await until(lambda: "tried again" in note(master, "a"))
-        assert "acme vouches for caddy by checksum only, and tuf is required" in note(master, "a")
+        assert "the trust in caddy from acme is `checksum`, and `tuf` is required" in note(master, "a")
         assert world.manager.calls["offers"] == 1
         world.manager.offered = [offer("caddy")]
         await apply(master, runs("a"), packages=strict)
@@ -285,9 +386,9 @@ async def test_how_far_a_package_is_shows_wherever_its_worker_is_listed() -> Non
         saved, version = len(world.calls), master.version
         world.manager.tells[0](0)
         world.clock.advance(2)
-        world.manager.tells[0](500)
+        world.manager.tells[0](PACKED // 2)
         view, other = master.get_all_worker_states_with_diagnostics()
-        assert (view.state, view.note, view.progress) == ("preparing", "caddy 1.0: 45 %, 250 B/s, 2s left", 0.45)
+        assert (view.state, view.note, view.progress) == ("preparing", "caddy 1.0: 45 %, 100 B/s, 2s left", 0.45)
         assert other.progress is None
         assert master.detail(master.supervisors["a"]).worker == view
         assert master.version > version

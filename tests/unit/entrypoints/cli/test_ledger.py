@@ -112,7 +112,7 @@ def test_one_job_is_a_line_a_fact(run: Run, master: SocketMaster) -> None:
 def test_what_can_not_be_a_job_is_not_asked_for(run: Run, master: SocketMaster) -> None:
     """Exit code 2, and the value is named."""
     code, _, err = run("job", "get", "x")
-    assert (code, err.startswith("error: id 'x': expected"), master.asked) == (2, True, [])
+    assert (code, err.startswith('error: JOB "x": expected'), master.asked) == (2, True, [])
 
 
 def event(kind: str, data: Any, worker: str | None = None) -> Event:

@@ -1,6 +1,8 @@
 """The program as a whole, against a socket: what is printed where, and with which exit code it ends."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +14,7 @@ from beeyard.application.operations.apply import Applied
 from beeyard.application.problems import to_problem
 from beeyard.application.views import WorkerView
 from beeyard.domain.errors import Denied, Refused
+from beeyard.domain.packages import REF_EXPECTED
 from beeyard.domain.plan import Plan
 from beeyard.launcher.locks import lock
 from beeyard.launcher.paths import Paths
@@ -51,6 +54,8 @@ def test_errors_are_problem_documents_where_json_was_asked_for(run: Run) -> None
         (["start"], "error: missing argument 'WORKER...'\nhint: beeyard start --help\n"),
         (["add", "web"], "error: expected ID -- COMMAND, or --file FILE\nhint: beeyard add --help\n"),
         (["add", "w", "-e", "A", "--", "true"], "error: --env A: expected NAME=VALUE\n"),
+        (["package", "install", "caddy", "hello==1"], f'error: PACKAGE "hello==1": expected {REF_EXPECTED}\n'),
+        (["package", "gc", "--keep", "0"], "error: --keep 0: expected a whole number from 1 to 1000\n"),
     ],
 )
 def test_usage_errors_say_what_was_expected(run: Run, arguments: list[str], text: str) -> None:
@@ -71,6 +76,26 @@ def test_a_bug_is_70_with_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatc
     code, _, err = run("ps")
     assert code == 70
     assert "ZeroDivisionError" in err
+
+
+@pytest.mark.parametrize(
+    ("to", "code", "text"),
+    [
+        ("&-", 0, ""),
+        (
+            "/dev/full",
+            5,
+            "error: the answer can't be written: No space left on device\n"
+            "hint: what was asked was done: only its answer is lost\n",
+        ),
+    ],
+)
+def test_an_answer_that_nobody_can_take_is_no_bug(to: str, code: int, text: str, tmp_path: Path) -> None:
+    """A standard output that is closed takes none; a disk that is full is told of."""
+    (tmp_path / "beeyard.yaml").write_text("workers:\n  - {id: web, execution: {executable_path: sleep}}\n")
+    words = [sys.executable, "-m", "beeyard", "config", "check", str(tmp_path / "beeyard.yaml")]
+    done = subprocess.run(["sh", "-c", f'"$@" >{to}', "sh", *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, text)
 
 
 def test_ctrl_c_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

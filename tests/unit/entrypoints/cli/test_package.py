@@ -77,6 +77,41 @@ def test_it_is_told_in_a_line_a_fact(run: Run, folder: Path, tmp_path: Path) -> 
     ]
 
 
+def test_what_its_author_leaves_out_is_not_in_a_package(run: Run, folder: Path, tmp_path: Path) -> None:
+    """As git reads such a file; what Python and git write beside the files never is. It says what was left out."""
+    out = folder / "made"
+    (folder / ".packageignore").write_text("# notes\n*.log\n!keep.log\n/made/\nlib/b\n\n")
+    for name in ("a.log", "lib/deep/b.log", "lib/deep/keep.log", "lib/__pycache__/a.pyc", ".git/config", "made/old"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    code, _, err = run("package", "build", str(folder), "-o", str(out))
+    assert (code, err) == (0, "left out, as .packageignore says: a.log, lib/b, lib/deep/b.log, made/\n")
+    first = {path.name: path.read_bytes() for path in out.glob("tool-*")}
+    description = msgspec.json.decode(first["tool-1.0-any.json"], type=Description)
+    assert [entry.path for entry in description.files] == ["bin/tool", "lib/a", "lib/deep/keep.log", "package.yaml"]
+    (folder / "more.log").write_text("x")
+    assert run("package", "build", str(folder), "-o", str(out))[0] == 0
+    assert {path.name: path.read_bytes() for path in out.glob("tool-*")} == first
+
+
+def test_what_is_left_out_may_not_be_what_it_runs(run: Run, folder: Path, tmp_path: Path) -> None:
+    """The package file's own line is named."""
+    (folder / ".packageignore").write_text("bin\n")
+    code, _, err = run("package", "build", str(folder), "-o", str(tmp_path / "out"))
+    assert code == 2
+    assert "package.yaml:3: executable.path: found 'bin/tool', expected a file of this package" in err
+
+
+def test_lines_that_are_no_patterns_are_all_named(run: Run, folder: Path, tmp_path: Path) -> None:
+    """With their numbers; nothing is built."""
+    (folder / ".packageignore").write_text("*.log\n!\n[z-a]\n")
+    code, _, err = run("package", "build", str(folder), "-o", str(tmp_path / "out"))
+    assert code == 2
+    for line in (".packageignore:2: pattern: found '!'", ".packageignore:3: pattern: found '[z-a]'"):
+        assert line in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_same_files_make_the_same_bytes(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,5 +120,8 @@ def test_ctrl_c_says_that_it_goes_on(screen: Screen, monkeypatch: pytest.MonkeyP
 def test_the_bar_has_the_room_that_the_words_leave(wide: int, bar: str) -> None:
     """What is left and since when are never cut off for its sake."""
     package = {"name": "caddy", "version": "2.11.4", "progress": 0.25, "done": 4 << 20, "size": 16 << 20}
-    line = progress.line("package install", {"package": {**package, "rate": 2 << 20, "eta": 6.2}}, "3s", wide)
+    package |= {"rate": 2 << 20, "eta": 6.2, "joined": False}
+    line = progress.line("package install", {"package": package}, "3s", wide)
     assert line == f"package install: caddy 2.11.4{bar} 4.0 MB of 16 MB, 2.0 MB/s, 6s left; 3s"
+    joined = {"package": package | {"joined": True}}
+    assert progress.line("x", joined, "3s", wide).startswith("x (joined): caddy 2.11.4")

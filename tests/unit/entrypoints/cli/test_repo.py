@@ -1,7 +1,9 @@
 """`repo …` makes a repository in a few commands, says what it did and what comes next, and keeps keys out of it."""
 
 import asyncio
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,7 @@ def test_a_repository_is_made_command_by_command(run: Run, folder: Path, tmp_pat
     told = json.loads(out)
     assert (code, err) == (0, "")
     assert told["did"][:2] == [
-        "made snapshot 1 of 3 roles",
+        "made snapshot 1: 3 roles",
         f"made root 1 visible: readers pin {folder}/metadata/1.root.json",
     ]
     assert told["next"] == f"before then, and after each change: beeyard repo publish {folder}"
@@ -87,9 +89,18 @@ def test_keys_are_encrypted_where_a_passphrase_is_given(
     ("given", "code", "text"),
     [
         (["init", "{folder}", "--keys", "{folder}/keys"], 2, "lies in the repository, which everybody reads"),
-        (["publish", "{folder}", "--lasts", "0s"], 2, "--lasts 0s: expected a second or more"),
+        *[
+            (
+                ["publish", "{folder}", "--lasts", life],
+                2,
+                f"--lasts {life}: expected 1h to 3650d, which are ten years\n",
+            )
+            for life in ("0s", "3599s", "3651d", "99999999d")
+        ],
         (["publish", "{folder}", "--lasts", "soon"], 2, "--lasts soon: expected"),
         (["publish", "{folder}"], 3, "is no repository"),
+        (["sign", "{folder}", "--rotate", "root"], 2, "--rotate root, with --root-key FILE for each"),
+        (["sign", "{folder}", "--root-key", "{folder}.key"], 2, "by naming all that it is to have"),
     ],
 )
 def test_what_can_not_be_done_is_said(run: Run, folder: Path, given: list[str], code: int, text: str) -> None:
@@ -98,3 +109,66 @@ def test_what_can_not_be_done_is_said(run: Run, folder: Path, given: list[str], 
     assert (found, out) == (code, "")
     assert text in err
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("life", ["1h", "3650d"])
+def test_what_is_published_may_last_an_hour_or_ten_years(run: Run, folder: Path, life: str) -> None:
+    """And anything between."""
+    assert run("repo", "init", str(folder))[0] == 0
+    assert run("repo", "publish", str(folder), "--lasts", life)[0] == 0
+
+
+@pytest.mark.parametrize("command", ["publish", "add {build} --origin new", "promote caddy:1 new", "sign"])
+def test_a_folder_of_keys_that_is_not_there_is_not_made(run: Run, folder: Path, command: str) -> None:
+    """A typing error leaves nothing behind, neither there nor in the repository."""
+    build = str(a_build(folder.parent, "caddy", "1"))
+    assert run("repo", "init", str(folder))[0] == 0
+    before = sorted(folder.rglob("*"))
+    verb, *words = command.format(build=build).split()
+    assert run("repo", verb, str(folder), *words, "--keys", str(folder.parent / "nowhere"))[0] == 3 * (verb != "sign")
+    assert not (folder.parent / "nowhere").exists()
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("wrong", [["--rotate", "nobody"], ["--key", "nothing.key"]], ids=" ".join)
+def test_a_key_or_a_role_that_is_not_there_leaves_no_root_behind(run: Run, folder: Path, wrong: list[str]) -> None:
+    """Nor one that is signed by the other keys that were named."""
+    assert run("repo", "init", str(folder))[0] == 0
+    assert run("repo", "publish", str(folder))[0] == 0
+    right = str(folder.parent / "repository-root" / "root.key")
+    assert run("repo", "sign", str(folder), "--key", right, *wrong)[0] == 3
+    assert "root" not in run("repo", "publish", str(folder))[1]
+    assert [path.name for path in folder.rglob("*.root.json")] == ["1.root.json"]
+
+
+def test_a_folder_that_can_not_be_written_is_no_bug(run: Run, tmp_path: Path) -> None:
+    """Exit code 5, the file, the reason, and what to do."""
+    (tmp_path / "file").write_text("in the way of a folder")
+    hint = "hint: make room, or have this user write there; then do it again\n"
+    for arguments, path in {
+        (str(tmp_path / "file" / "repository"),): "file/repository-keys",
+        (str(tmp_path / "repository"), "--root-key", str(tmp_path / "file" / "root.key")): "file",
+    }.items():
+        code, out, err = run("repo", "init", *arguments)
+        assert (code, out) == (5, "")
+        assert err.startswith(f"error: {tmp_path}/{path} can't be written: ")
+        assert err.endswith(hint)
+
+
+def test_a_disk_that_fills_up_leaves_what_was_published(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no file half written; with room it goes on."""
+    assert run("repo", "init", str(folder))[0] == 0
+    assert run("repo", "publish", str(folder))[0] == 0
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        code, _, err = run("repo", "publish", str(folder))
+    assert (code, "timestamp.json can't be written: No space left on device" in err) == (5, True)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert run("repo", "publish", str(folder))[0] == 0

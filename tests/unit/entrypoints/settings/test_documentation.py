@@ -36,7 +36,7 @@ def test_the_documented_file_loads() -> None:
     assert web.run["environment"] == {"GREETING": "hello you", "TOKEN": "${secret:docs-token}"}
     assert web.run["rlimits"] == {"nofile": [4096, 4096], "core": [-1, -1], "nproc": [512, 1024]}
     assert (loaded.name, loaded.shutdown_timeout) == ("docs", 30.0)
-    assert (loaded.workers[-2].package, loaded.workers[-2].run) == ("dev-web:<3,>=2.11", {"args": ["--verbose"]})
+    assert (loaded.workers[-2].package, loaded.workers[-2].run) == ("dev-web:>=2.11,<3", {"args": ["--verbose"]})
     assert loaded.master.packages.repositories == (LOCAL,)
     assert loaded.master.listen == ListenSpec("127.0.0.1:8600", hosts=("yard.example.org",))
 

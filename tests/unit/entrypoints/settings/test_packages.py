@@ -6,15 +6,17 @@ import pytest
 
 from beeyard.domain.errors import Invalid
 from beeyard.domain.locked import Lock, Locked
+from beeyard.domain.packages import REF_EXPECTED
 from beeyard.domain.sources import Credentials, PackagePolicies, PackagesSpec, RepositorySpec
 from beeyard.domain.values import Duration
 from beeyard.entrypoints.settings import lock_file
+from tests.repositories import a_root
 from tests.unit.entrypoints.settings.conftest import SHELL, Errors, Load
 
 SECRETS = "secrets: {pw: {env: PW}}\n"
 BLOCK = "package_manager:\n  repositories:\n  - name: hive\n"
 WEB = "{name: hive, url: https://packages.example.org, trust: unsigned, "
-A_PACKAGE = "expected a package's name, then perhaps ':' and a version, `latest`, or a range such as >=2.1,<3"
+A_PACKAGE = f"expected {REF_EXPECTED}"
 A_REFERENCE = (
     "expected ${secret:NAME} alone (name it under `secrets:`, with where it is fetched from; no password belongs into "
     "a worker file)"
@@ -27,8 +29,9 @@ IN_PACKAGE = "expected a path in the package, without '..', such as bin/tool"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The file's folder, with the files that repositories name."""
-    for name in ("hive.root.json", "bee.crt", "bee.key", "netrc"):
+    for name in ("bee.crt", "bee.key", "netrc"):
         (tmp_path / name).touch()
+    (tmp_path / "hive.root.json").write_bytes(a_root())
     return tmp_path
 
 
@@ -144,6 +147,62 @@ def test_what_is_wrong_with_a_repository_is_told(errors: Errors, folder: Path, k
 
 
 @pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "what is no root of a repository: Input data was truncated"),
+        (b"<html>", "what is no root of a repository: JSON is malformed: "),
+        (b"\xff", "what is no root of a repository: "),
+        (a_root().replace(b'"root",', b'"snapshot",', 1),
+         "what is no root of a repository: Invalid value 'snapshot' - at `$.signed._type`"),
+        (a_root().replace(b'"timestamp"', b'"x"'),
+         "what is no root of a repository: Object missing required field `timestamp` - at `$.signed.roles`"),
+        (a_root() + b" " * 512_000, "more than 512000 bytes"),
+        (None, "a file that can't be read: Input/output error"),
+    ],
+    ids=["empty", "page", "bytes", "other role", "no role", "endless", "broken"],
+)  # fmt: skip
+def test_a_root_that_is_none_is_told_before_it_is_needed(
+    errors: Errors, folder: Path, content: bytes | None, found: str
+) -> None:
+    """With what it is instead; a page that was saved in its place, say."""
+    file = folder / "hive.root.json"
+    file.unlink()
+    file.symlink_to("/proc/self/mem") if content is None else file.write_bytes(content)
+    (told,) = errors(f"{BLOCK}    url: https://h\n    root: hive.root.json\n{SHELL}")
+    where, _, rest = told.partition("found ")
+    assert where == "beeyard.yaml:5: package_manager.repositories[0].root: "
+    assert rest.startswith(found)
+    assert rest.endswith(", expected the 1.root.json of its owner")
+
+
+@pytest.mark.parametrize(
+    ("required", "most", "repositories"),
+    [
+        (
+            "tuf",
+            "checksum",
+            "{name: a, path: a, trust: unsigned}, {name: b, path: b, trust: unsigned, manager: directory}",
+        ),
+        ("signature", "checksum", "{name: a, path: a, trust: unsigned}"),
+        ("checksum", "none", "{name: b, path: b, trust: unsigned, manager: directory}"),
+    ],
+)
+def test_a_trust_that_no_repository_has_is_told(
+    load: Load, errors: Errors, folder: Path, required: str, most: str, repositories: str
+) -> None:
+    """Nothing could ever be installed; with one that has it there is something."""
+    block = f"package_manager:\n  policies: {{required_trust: {required}}}\n  repositories: [{repositories}%s]\n{SHELL}"
+    assert errors(block % "") == [
+        f"beeyard.yaml:2: package_manager.policies.required_trust: found '{required}', and no repository has more than "
+        f"{most}: nothing could be installed, expected {most} at most, or a repository with more"
+    ]
+    assert (
+        load(block % ", {name: c, path: c, root: hive.root.json}").master.packages.policies.required_trust == required
+    )
+    assert load(f"package_manager: {{policies: {{required_trust: {required}}}}}\n{SHELL}").workers
+
+
+@pytest.mark.parametrize(
     ("keys", "error"),
     [
         ("username: bee", "password: found nothing, expected a value: there is a `username`"),
@@ -224,11 +283,13 @@ def test_what_has_no_list_of_repositories_is_told(errors: Errors) -> None:
         ("'caddy:'", "caddy"),
         ("caddy:2.11", "caddy:==2.11"),
         ("caddy:v2.11-RC.1", "caddy:==2.11rc1"),
-        ("caddy:>=2.11,<3", "caddy:<3,>=2.11"),
-        ("'caddy: <3, >=2.11'", "caddy:<3,>=2.11"),
+        ("caddy:>=2.11,<3", "caddy:>=2.11,<3"),
+        ("'caddy: <3, >=2.11'", "caddy:>=2.11,<3"),
         ("''", None),
         ("Caddy", None),
-        ("caddy:newest", None),
+        ("caddy:stable", "caddy:stable"),
+        ("caddy:Stable", None),
+        ("caddy:2_x", None),
         ("caddy:===a_b", None),
         ("[caddy]", None),
     ],

@@ -81,8 +81,8 @@ class ProcessProvider:
     def check(self, spec: WorkerSpec) -> list[Problem]:
         return problems(spec) or [*malformed(_section(spec)), *integrated.problems(_section(spec), spec.endpoints)]
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str) -> dict[str, Any]:
-        return equipped(cast(PackagedSection, _section(spec)), manifest, folder)
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> dict[str, Any]:
+        return equipped(cast(PackagedSection, _section(spec)), manifest, folder, needs)
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:
         return {name: f"run.environment.{variable}" for name, variable in secrets_of(_section(spec)).items()}

@@ -105,7 +105,7 @@ class UnmanagedProvider:
             wrong.append(Problem("package", spec.package, "no package: it is found, not started"))
         return [*wrong, *section.unfit(spec)]
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str) -> dict[str, Any]:
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> dict[str, Any]:
         text = "{worker} is found, not started: it can't run from {package}"
         raise Refused("package_not_for", text, worker=spec.id, package=manifest.name, hint="drop its `package:`")
 
