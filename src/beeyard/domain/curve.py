@@ -35,11 +35,11 @@ _WIDTH = 3
 
 
 class Sample(Struct, frozen=True, gc=False):
-    """`at` wall-clock seconds; `cpu` cores in use since the sample before, None where that can't be told; bytes."""
+    """`at` wall-clock seconds; `cpu` cores in use since the sample before, and bytes; None where that can't be told."""
 
     at: float
     cpu: float | None
-    memory: int
+    memory: int | None
 
 
 class Point(NamedTuple):
@@ -47,7 +47,7 @@ class Point(NamedTuple):
 
     at: float
     cpu: float | None
-    memory: int
+    memory: int | None
 
 
 class Curve:
@@ -70,7 +70,7 @@ class Curve:
         attempt: int,
         at: float,
         cpu: float,
-        memory: int,
+        memory: int | None,
         since: float | None = None,
         rested: float | None = None,
     ) -> None:
@@ -81,7 +81,7 @@ class Curve:
             since: when the attempt began, if nothing of it was missed: its first reading is then measured from there.
             rested: until when it is known that nothing of it ran since the reading before.
         """
-        size = min(memory // 1024, _UNKNOWN)
+        size = _UNKNOWN if memory is None else min(memory // 1024, _UNKNOWN - 1)
         if attempt == self._attempt and self._fine:
             same = cpu == self._cpu and size == self._fine[-1]
             if same and at - self._at < REST:
@@ -108,8 +108,9 @@ class Curve:
         for track in (self._coarse, self._fine):
             for place in range(0, len(track), _WIDTH):
                 if (at := self._began + track[place] / _TENTHS) > after:
-                    millis = track[place + 1]
-                    yield Point(at, None if millis == _UNKNOWN else millis / 1000, track[place + 2] * 1024)
+                    millis, size = track[place + 1], track[place + 2]
+                    cpu = None if millis == _UNKNOWN else millis / 1000
+                    yield Point(at, cpu, None if size == _UNKNOWN else size * 1024)
 
     def ends(self) -> list[float]:
         """When attempts ended, as far back as the points go."""
@@ -150,7 +151,8 @@ def _folded(points: "array[int]", before: int) -> tuple[int, int, int]:
             lasted = max(1, min(at - before, int(LONGEST * _TENTHS)))
             used, known = used + millis * lasted, known + lasted
         before = at
-    return points[-_WIDTH], round(used / known) if known else _UNKNOWN, max(points[2::_WIDTH])
+    size = max((size for size in points[2::_WIDTH] if size != _UNKNOWN), default=_UNKNOWN)
+    return points[-_WIDTH], round(used / known) if known else _UNKNOWN, size
 
 
 def _millis(rate: float | None) -> int:

@@ -1,7 +1,7 @@
 """What differs between two specs, field by field, in the words of the worker file.
 
-Refuses to show what may be a password: values of an environment, headers, names and passwords in a URL, and what a
-repository wants to see.
+Refuses to show what may be a password: values of an environment, headers, what a module is configured with, names and
+passwords in a URL, and what a repository wants to see.
 """
 
 import re
@@ -12,13 +12,14 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from msgspec import NODEFAULT, Struct, json, structs
 
 from beeyard.domain.master import MasterSpec
+from beeyard.domain.module import ModuleSpec
 from beeyard.domain.plan import Difference
 from beeyard.domain.secrets import REDACTED
 from beeyard.domain.sources import RepositorySpec
 from beeyard.domain.spec import Need, ProbeSpec, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, Memory, SignalNumber, signal_name
 
-SECTIONS = {"process": "execution", "unmanaged": ""}
+SECTIONS = {"process": "execution", "unmanaged": "", "module": ""}
 """Provider -> the key of its section in the worker file, its own name otherwise; empty: what the section holds are keys
 of the worker itself."""
 
@@ -28,6 +29,7 @@ _WORDS = {
     "listen.address": "master.listen",
     "listen.hosts": "master.hosts",
     "listen": "master.tls",
+    "module.factory": "module.module_name",
     "packages": "package_manager",
     "restart.backoff": "restart_policy",
     "restart.overrides.health": "context_aware_restart.health_failures",
@@ -39,7 +41,7 @@ _WORDS = {
 }
 """A path in a spec -> the path of the same thing in the file; the longest comes first."""
 
-_HIDDEN = ("environment", "headers")
+_HIDDEN = ("environment", "headers", "config")
 _PASSWORDS = ("password", "token")
 _REFERENCE = re.compile(r"\$\{secret:[\w-]+\}")
 _USER = re.compile(r"(?<=://)[^/@\s\"]+(?=@)")
@@ -99,6 +101,8 @@ def _leaves(path: str, value: Any, kind: Any, *, default: bool = False) -> Itera
     elif isinstance(value, Need):
         yield path, (value.condition, value.condition, False)
         yield f"{path}.restart", (value.restart, str(value.restart).lower(), not value.restart)
+    elif value is None and _bare(kind) is ModuleSpec:
+        return  # Told by its parts, where there are some.
     elif get_args(_bare(kind))[:1] == (RepositorySpec,):
         for one in value:  # Their order means nothing.
             yield from _leaves(_below(path, one.name), one, RepositorySpec)

@@ -38,6 +38,7 @@ from beeyard.domain.messages import (
     Launch,
     Launched,
     LaunchFailed,
+    MasterRestarted,
     Now,
     OfAttempt,
     Outdated,
@@ -175,6 +176,7 @@ def _stop(worker: Worker, phase: Running, cause: Cause, now: Now, effects: list[
             step=1,
             deadline=now.mono + first.wait,
             ready_since=phase.ready_since,
+            status=phase.status,
         ),
     )
     effects += [Unwatch(), Terminate(phase.attempt, first, 1), SetTimer("stop", now.mono + first.wait, worker.serial)]
@@ -193,6 +195,7 @@ def _killed(worker: Worker, phase: Running, cause: Cause, now: Now, effects: lis
         step=len(worker.spec.stop) + 1,
         deadline=deadline,
         ready_since=phase.ready_since,
+        status=phase.status,
     )
     worker = replace(worker, serial=worker.serial + 1, phase=stopping)
     effects += [Unwatch(), Kill(phase.attempt), SetTimer("stop", deadline, worker.serial)]
@@ -304,7 +307,7 @@ def launch_failed(worker: Worker, phase: Starting, event: LaunchFailed, now: Now
 
 def exited(worker: Worker, phase: Starting | Running, event: Exited, now: Now, outside: Outside) -> Step:
     """It ended by itself, or by a hand that is not ours."""
-    effects: list[Effect] = [Unwatch(), Destroy(phase.attempt)]
+    effects: list[Effect] = [Unwatch(), Destroy(phase.attempt, worker.provider)]
     cause = _cause(event.exit, worker)
     if cause.kind == "oom":
         worker = _raised(worker, "memory.max_rss")
@@ -313,7 +316,7 @@ def exited(worker: Worker, phase: Starting | Running, event: Exited, now: Now, o
 
 def exited_stopping(worker: Worker, phase: Stopping, event: Exited, now: Now, outside: Outside) -> Step:
     """It ended because we ended it."""
-    effects: list[Effect] = [CancelTimer(), Destroy(phase.attempt)]
+    effects: list[Effect] = [CancelTimer(), Destroy(phase.attempt, worker.provider)]
     return _ended(worker, phase, event.exit, phase.cause, now, outside, effects)
 
 
@@ -371,6 +374,9 @@ def said(worker: Worker, phase: Running, event: Said, now: Now, outside: Outside
 
 def extended(worker: Worker, phase: Stopping, event: Said, now: Now, outside: Outside) -> Step:
     """It asked for more time to end: the step that was taken lasts longer, never shorter; a kill is not taken back."""
+    if event.status is not None and event.status != phase.status:
+        phase = replace(phase, status=event.status)
+        worker = replace(worker, phase=phase)
     until = now.mono + (event.extend or 0.0)
     if phase.step > len(worker.spec.stop) or until <= phase.deadline:
         return worker, []
@@ -409,6 +415,21 @@ def contact_lost(worker: Worker, phase: Running, event: ContactLost, now: Now, o
 def contact_regained(worker: Worker, phase: Running, event: ContactRegained, now: Now, outside: Outside) -> Step:
     """It was there all the time."""
     return replace(worker, phase=replace(phase, contact_lost_since=None)), []
+
+
+def master_restarted(
+    worker: Worker, phase: Running | Stopping, event: MasterRestarted, now: Now, outside: Outside
+) -> Step:
+    """It ended with the master that it ran within: wanted up it starts anew, at once and outside the budget."""
+    wanted = worker.wanted
+    decision = "starts anew" if wanted.up else "stays down, as asked"
+    cause = Cause("host", "the master restarted")
+    effects: list[Effect] = [Unwatch(), CancelTimer(), Destroy(phase.attempt, worker.provider)]
+    ready_for = 0.0 if phase.ready_since is None else now.mono - phase.ready_since
+    worker = _buried(worker, phase, Exit(note="it ended with its master"), cause, decision, now, ready_for, effects)
+    if wanted.up and wanted.generation == phase.generation:
+        wanted = replace(wanted, generation=wanted.generation + 1)
+    return replace(worker, wanted=wanted, phase=Down(phase.generation, decision)), effects
 
 
 def host_restarted(worker: Worker, phase: Phase, event: HostRestarted, now: Now, outside: Outside) -> Step:
@@ -566,6 +587,7 @@ _ROWS: dict[type[Event], tuple[Transition, ...]] = {
     Restricted: (ignore, ignore, ignore, restricted, ignore, ignore, ignore),
     ContactLost: (ignore, ignore, ignore, contact_lost, ignore, ignore, ignore),
     ContactRegained: (ignore, ignore, ignore, contact_regained, ignore, ignore, ignore),
+    MasterRestarted: (ignore, ignore, ignore, master_restarted, master_restarted, ignore, ignore),
     HostRestarted: (host_restarted,) * len(PHASES),
 }
 

@@ -189,11 +189,28 @@ class ContactRegained(Struct, frozen=True):
     attempt: int
 
 
+class MasterRestarted(Struct, frozen=True):
+    """The attempt ran within a master that is gone, and it is gone with it: nobody's fault."""
+
+    attempt: int
+
+
 class HostRestarted(Struct, frozen=True):
     """The host booted since: nothing that ran then runs now."""
 
 
-OfAttempt = Launched | LaunchFailed | Exited | Probed | Said | Exceeded | Restricted | ContactLost | ContactRegained
+OfAttempt = (
+    Launched
+    | LaunchFailed
+    | Exited
+    | Probed
+    | Said
+    | Exceeded
+    | Restricted
+    | ContactLost
+    | ContactRegained
+    | MasterRestarted
+)
 """Facts that mean nothing once another attempt is the current one."""
 
 Event = (
@@ -213,6 +230,7 @@ Event = (
     | Restricted
     | ContactLost
     | ContactRegained
+    | MasterRestarted
     | HostRestarted
 )
 
@@ -244,9 +262,10 @@ class Kill(Struct, frozen=True):
 
 
 class Destroy(Struct, frozen=True):
-    """The exit is saved: forget the attempt. Harmless twice."""
+    """The exit is saved: forget the attempt. Harmless twice. `provider`: who ran it."""
 
     attempt: int
+    provider: str
 
 
 class SetTimer(Struct, frozen=True):

@@ -55,6 +55,8 @@ Ref = Annotated[
 ]
 Text = Annotated[str, Meta(max_length=4096)]
 Deployment = Literal["process", "module"]
+Target = Literal["process", "module", "both"]
+"""What somebody wants to run a package as."""
 Trust = Literal["none", "checksum", "signature", "tuf"]
 """How far it is known that a package is what its publisher made, weakest first."""
 TRUST: tuple[Trust, ...] = ("none", "checksum", "signature", "tuf")
@@ -110,6 +112,11 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
         """As what it can run."""
         entries: tuple[tuple[Deployment, object], ...] = (("process", self.process), ("module", self.module))
         return tuple(name for name, entry in entries if entry is not None)
+
+    def lacks(self, target: Target) -> tuple[Deployment, ...]:
+        """Of what it is to run as, that for which it has no entry."""
+        wanted: tuple[Deployment, ...] = ("process", "module") if target == "both" else (target,)
+        return tuple(name for name in wanted if name not in self.supported_types)
 
 
 class FileEntry(Struct, frozen=True, omit_defaults=True):

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct, field
 
 from beeyard.domain.errors import Invalid, Problem
 from beeyard.domain.limits import UNLIMITED, Limits, Severity, held
+from beeyard.domain.module import ModuleSpec
 from beeyard.domain.packages import REF
 from beeyard.domain.plain import Mismatch, nearest, read
 from beeyard.domain.values import (
@@ -33,7 +34,7 @@ from beeyard.domain.values import (
 RestartWhen = Literal["never", "on-failure", "always", "unless-stopped"]
 Condition = Literal["started", "ready", "healthy", "completed"]
 ProbeRole = Literal["startup", "readiness", "liveness"]
-ProbeMeans = Literal["http", "tcp", "grpc", "exec", "log", "notify", "process"]
+ProbeMeans = Literal["http", "tcp", "grpc", "exec", "log", "module", "notify", "process"]
 Trigger = Literal["exit", "health", "resource"]
 
 SIGNALS = frozenset(map(int, signal.valid_signals()))
@@ -128,6 +129,12 @@ class ProbeSpec(Struct, frozen=True, omit_defaults=True):
     successes: Count = 1
 
 
+MODULE = ProbeSpec("module")
+MODULE_PROBES: dict[ProbeRole, ProbeSpec] = {"readiness": ProbeSpec("notify"), "liveness": MODULE}
+"""Of a worker that runs a module and has no probes of its own: ready once its start returned, alive as it answers. Who
+has others is ready by the former all the same, unless it has a readiness probe."""
+
+
 class Endpoint(Struct, frozen=True, omit_defaults=True):
     """An address clients ask for by name. Port 0: the master chooses one and passes it on."""
 
@@ -159,7 +166,8 @@ class Need(Struct, frozen=True, omit_defaults=True):
 
 
 class WorkerSpec(Struct, frozen=True, omit_defaults=True):
-    """One worker. `origin` says who put it here: the worker file's path, or `cli`. `package` is what it runs from."""
+    """One worker. `origin` says who put it here: the worker file's path, or `cli`. `package` is what it runs from,
+    `module` which module it runs, wherever its provider does that."""
 
     id: Id
     provider: Label
@@ -174,6 +182,7 @@ class WorkerSpec(Struct, frozen=True, omit_defaults=True):
     limits: Limits = UNLIMITED
     logs: LogSpec = LogSpec()
     package: PackageRef = ""
+    module: ModuleSpec | None = None
     origin: Origin = "cli"
 
     @property
@@ -204,6 +213,8 @@ def check(spec: WorkerSpec) -> list[Problem]:
             problems.append(
                 Problem(f"{at}.endpoint", probe.endpoint, expected, hint=nearest(probe.endpoint, [*spec.endpoints]))
             )
+        if probe.means == "module" and spec.module is None:
+            problems.append(Problem(f"{at}.means", "module", "another one", hint="the worker runs no module"))
         if probe.means == "exec" and not probe.command:
             problems.append(Problem(f"{at}.command", "nothing", "a command"))
         if probe.means == "log":
@@ -238,7 +249,7 @@ def _broken(spec: WorkerSpec) -> list[Problem]:
 
 def notifies(spec: WorkerSpec) -> bool:
     """Whether the worker is to say by itself how it is."""
-    return any(probe.means == "notify" for probe in spec.probes.values())
+    return spec.module is not None or any(probe.means == "notify" for probe in spec.probes.values())
 
 
 def watchdog(spec: WorkerSpec) -> Duration | None:
@@ -247,12 +258,19 @@ def watchdog(spec: WorkerSpec) -> Duration | None:
     return probe.period if probe is not None and probe.means == "notify" else None
 
 
+def asking(spec: WorkerSpec) -> tuple[Duration, Duration]:
+    """How often a module is asked whether it is healthy, and how long it may take to answer: as its probes want it."""
+    asked = [probe for probe in spec.probes.values() if probe.means == "module"] or [MODULE]
+    return min(probe.period for probe in asked), min(probe.timeout for probe in asked)
+
+
 def needs_restart(old: WorkerSpec, new: WorkerSpec) -> bool:
     """Whether going from one spec to the other means another attempt, or is a matter of supervision alone."""
-    told = (notifies(old), watchdog(old)) != (notifies(new), watchdog(new))
+    told = (notifies(old), watchdog(old), asking(old)) != (notifies(new), watchdog(new), asking(new))
     kept = [(hold.virtual, hold.descriptors) for hold in (held(old.limits), held(new.limits))]  # Told at its start.
     return (
         told
         or kept[0] != kept[1]
-        or (old.provider, old.run, old.endpoints, old.package) != (new.provider, new.run, new.endpoints, new.package)
+        or (old.provider, old.run, old.module) != (new.provider, new.run, new.module)
+        or (old.endpoints, old.package) != (new.endpoints, new.package)
     )

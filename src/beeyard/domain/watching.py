@@ -29,7 +29,7 @@ class Measure(Struct, frozen=True, gc=False):
     """
 
     cpu: float
-    rss: int
+    rss: int | None
     processes: int
     virtual: int | None = None
     swap: int | None = None

@@ -118,7 +118,8 @@ class Running(Struct, frozen=True, tag=True):
 
 
 class Stopping(Struct, frozen=True, tag=True):
-    """`attempt` is being ended: `step` steps of the stop sequence are taken, the next is due at `deadline`."""
+    """`attempt` is being ended: `step` steps of the stop sequence are taken, the next is due at `deadline`. `status` is
+    what is said of it meanwhile."""
 
     generation: int
     attempt: int
@@ -128,6 +129,7 @@ class Stopping(Struct, frozen=True, tag=True):
     step: int
     deadline: float
     ready_since: float | None = None
+    status: str = ""
 
 
 class Waiting(Struct, frozen=True, tag=True, gc=False):
@@ -178,6 +180,12 @@ class Worker(Struct, frozen=True, omit_defaults=True):
     def id(self) -> str:
         """The worker's id."""
         return self.spec.id
+
+    @property
+    def provider(self) -> str:
+        """Who runs its attempt: whoever launched it, also when the spec names another one by now."""
+        phase = self.phase
+        return phase.handle.provider if isinstance(phase, Running | Stopping) else self.spec.provider
 
     @property
     def outfit(self) -> WorkerSpec:

@@ -37,6 +37,10 @@ class Host(Protocol):
         """Bytes that programs could have without pushing out others; None where that can't be told."""
         ...
 
+    def own_memory(self) -> int | None:
+        """Resident bytes of this process; None where that can't be told."""
+        ...
+
     def free_port(self, preferred: int) -> int:
         """A TCP port nobody listens on, outside those given out lately; `preferred` if that is free (0: any)."""
         ...

@@ -5,7 +5,7 @@ while whatever runs the workers can't be reached. Foreign exceptions end here.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from beeyard.domain.limits import Hold
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.packages import Manifest
 from beeyard.domain.spec import StopStep, WorkerSpec
+from beeyard.domain.supply import Equipment
 from beeyard.domain.watching import Measure
 
 Act = Literal["stop", "restart"]
@@ -25,13 +26,15 @@ class Capabilities(Struct, frozen=True):
     """What this provider can do on this host, found out here and now, with the means in words.
 
     `owns`: it runs what it supervises. What it does not own it lets go when it is not to look after it any more.
-    `limits`: for each field of Hold by what it would be kept, or `not held: …`.
+    `within`: it runs it within the master, with which it ends. `limits`: for each field of Hold by what it would be
+    kept, or `not held: …`.
     """
 
     whole_tree_kill: str
     user_switching: bool
     exact_exits: bool
     owns: bool = True
+    within: bool = False
     limits: dict[str, str] = {}
 
 
@@ -64,11 +67,12 @@ class Sight(Struct, frozen=True):
 class Reading(Struct, frozen=True, gc=False):
     """What an attempt and all it started use: CPU seconds so far, resident bytes and number of processes now.
 
+    The bytes are None of one that shares its memory with others: whose they are, nobody knows.
     The CPU seconds may go back where that of processes which ended can't be counted.
     """
 
     cpu: float
-    rss: int
+    rss: int | None
     processes: int
 
 
@@ -98,8 +102,8 @@ class Provider(Protocol):
         """What would keep this spec from running here, found without running anything. Paths start at the worker."""
         ...
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> dict[str, Any]:
-        """The worker's section with what its package supplies where it says nothing; the package lies in that folder,
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> Equipment:
+        """What the worker runs, with what its package supplies where it says nothing; the package lies in that folder,
         and what it `needs` in these, by name.
 
         Raises Refused when the package can't be run in this way.
@@ -195,4 +199,16 @@ class Provider(Protocol):
 
     async def release(self, worker: str) -> None:
         """The worker was removed: let go of what was kept for its next attempt."""
+        ...
+
+
+@runtime_checkable
+class Swaps(Protocol):
+    """What a provider has besides, if it hosts modules."""
+
+    async def swap(self, worker: str, attempt: int) -> None:
+        """Ask the module's host to have new code take over; what comes of it stands in its report.
+
+        Only once a report said that its code can be changed. A gone attempt is no error. Raises Unavailable.
+        """
         ...

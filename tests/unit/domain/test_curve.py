@@ -49,7 +49,7 @@ def test_points_are_bounded_in_order_and_never_below_nothing(readings: list[tupl
     assert all(before.at <= after.at for before, after in pairwise(points))
     assert all(min(moments) - 0.1 <= point.at <= max(moments) + 0.1 for point in points)
     assert all(point.cpu is None or point.cpu >= 0 for point in points)
-    assert all(0 <= point.memory <= most for point in points)
+    assert all(point.memory is not None and 0 <= point.memory <= most for point in points)
     if points:
         assert points[-1].at - points[0].at <= (MOST_COARSE + FINE + 1) * MINUTE
 
@@ -64,7 +64,7 @@ def test_a_peak_of_memory_survives_the_folding(steps: list[tuple[float, int]]) -
         curve.take(1, at, 0.0, size * MB)
         seen.append((at, size))
     points = list(curve.points())
-    assert max(point.memory for point in points) == max(size for _, size in seen) * MB
+    assert max(point.memory or 0 for point in points) == max(size for _, size in seen) * MB
     assert points[-1].memory == seen[-1][1] * MB
 
 
@@ -183,3 +183,13 @@ def test_readings_that_tell_nothing_new_are_left_out_and_what_follows_is_measure
         Point(19.0, 0.0, 1024),
         Point(20.0, 0.5, 1024),
     ]
+
+
+def test_memory_that_nobody_can_tell_stays_unknown() -> None:
+    """Also when minutes are folded; what was known of others then is not lost with it."""
+    curve = Curve(BEGAN)
+    curve.take(1, BEGAN + 1, 0.5, 7 * MB)
+    for number in range(2, 200):
+        curve.take(2, BEGAN + number * MINUTE / 4, float(number), None)
+    points = list(curve.points())
+    assert (points[0].memory, {point.memory for point in points[1:]}) == (7 * MB, {None})

@@ -30,6 +30,7 @@ from beeyard.domain.messages import (
     Launch,
     Launched,
     LaunchFailed,
+    MasterRestarted,
     Now,
     Prepare,
     Prepared,
@@ -37,6 +38,7 @@ from beeyard.domain.messages import (
     Respecified,
     Restrict,
     Restricted,
+    Said,
     SetTimer,
     Terminate,
     Unwatch,
@@ -189,7 +191,10 @@ def test_a_stop_takes_its_steps_then_kills_until_the_end_is_seen() -> None:
     subject, effects = play(subject, (25 + KILL_AGAIN, Fired("stop", 3)))
     assert effects == [Kill(1), SetTimer("stop", 25 + 2 * KILL_AGAIN, 4)]
     subject, effects = play(subject, (50, Exited(1, Exit(signal=9))))
-    assert (subject.phase, effects) == (Down(1, "stays down, as asked"), [CancelTimer(), Destroy(1), Bury(1)])
+    assert (subject.phase, effects) == (
+        Down(1, "stays down, as asked"),
+        [CancelTimer(), Destroy(1, "process"), Bury(1)],
+    )
 
 
 def test_a_stop_during_a_start_ends_down() -> None:
@@ -207,7 +212,7 @@ def test_a_start_during_a_stop_starts_again() -> None:
     subject, effects = play(running(), (10, Asked("down")), (11, Asked("up")))
     assert (type(subject.phase), effects) == (Stopping, [])
     subject, effects = play(subject, (12, Exited(1, Exit(signal=15))))
-    assert (subject.phase, effects) == (Preparing(2), [CancelTimer(), Destroy(1), Bury(1), Prepare()])
+    assert (subject.phase, effects) == (Preparing(2), [CancelTimer(), Destroy(1, "process"), Bury(1), Prepare()])
 
 
 def test_a_restart_is_a_new_generation() -> None:
@@ -222,16 +227,25 @@ def test_a_restart_of_a_stopped_worker_starts_it() -> None:
     assert play(down, (20, Asked("restart")))[0].phase == Preparing(2)
 
 
+def test_who_launched_an_attempt_ends_and_forgets_it() -> None:
+    """Also when the spec names another provider by now: that one knows nothing of it."""
+    moved, _ = play(running(), (2, Respecified(replace(SPEC, provider="module"))))
+    assert (type(moved.phase), moved.spec.provider, moved.provider) == (Stopping, "module", "process")
+    ended, effects = play(moved, (3, Exited(1, Exit(code=0))))
+    assert effects == [CancelTimer(), Destroy(1, "process"), Bury(1), Prepare()]
+    assert ended.provider == "module"
+
+
 def test_an_end_nobody_asked_for_is_retried_until_the_budget_is_spent() -> None:
     """Two retries, then the breaker opens, half-opens after the cool-down, and opens again on the next failure."""
     subject, effects = play(running(), (2, Exited(1, Exit(code=3))))
-    assert effects == [Unwatch(), Destroy(1), Bury(1), SetTimer("retry", 3, 1)]
+    assert effects == [Unwatch(), Destroy(1, "process"), Bury(1), SetTimer("retry", 3, 1)]
     subject, _ = play(subject, (3, Fired("retry", 1)), (3, Prepared()), (3, Launched(2, handle(2))))
     subject, _ = play(subject, (4, Exited(2, Exit(code=3))))
     assert subject.phase == Waiting(1, 6, "restart in 2s (2 of 2 within 1m 40s)")
     subject, _ = play(subject, (6, Fired("retry", 2)), (6, Prepared()), (6, Launched(3, handle(3))))
     subject, effects = play(subject, (7, Exited(3, Exit(code=3))))
-    assert effects == [Unwatch(), Destroy(3), Bury(3), SetTimer("retry", 57, 3)]
+    assert effects == [Unwatch(), Destroy(3, "process"), Bury(3), SetTimer("retry", 57, 3)]
     reason = "2 restarts within 1m 40s (max_retries); one trial start in 50s"
     assert (subject.phase, subject.restarts) == (Failed(1, reason, 57), 2)
     subject, _ = play(subject, (57, Fired("retry", 3)), (57, Prepared()), (57, Launched(4, handle(4))))
@@ -429,7 +443,7 @@ def test_a_task_that_ends_well_is_left_alone() -> None:
     """on-failure: exit 0 is done, and stays done until asked."""
     subject, effects = play(running(), (2, Exited(1, Exit(code=0))))
     assert subject.phase == Down(1, "it ended well and the restart policy is on-failure")
-    assert effects == [Unwatch(), Destroy(1), Bury(1)]
+    assert effects == [Unwatch(), Destroy(1, "process"), Bury(1)]
     assert play(subject, (3, Prepared()))[1] == []
 
 
@@ -510,6 +524,41 @@ def test_after_a_reboot_what_was_up_starts_outside_the_budget() -> None:
     assert (subject.phase, effects, subject.failures) == (Preparing(2), [Bury(1), Prepare()], ())
     assert subject.death is not None
     assert subject.death.cause.kind == "host"
+
+
+def test_what_ended_with_its_master_starts_at_once_outside_the_budget() -> None:
+    """Whatever its policy says: nobody's fault is no failure, and those it had before are remembered."""
+    spec = replace(SPEC, restart=replace(POLICY, policy="never"))
+    before = replace(running(spec), failures=(3.0,))
+    subject, effects = play(before, (5, MasterRestarted(1)))
+    assert (subject.phase, subject.failures) == (Preparing(2), (3.0,))
+    assert effects == [Unwatch(), CancelTimer(), Destroy(1, "process"), Bury(1), Prepare()]
+    assert subject.death is not None
+    assert (subject.death.cause.detail, subject.death.decision) == ("the master restarted", "starts anew")
+    assert subject.death.was_ready
+    assert play(running(), (5, MasterRestarted(7)))[0].phase == running().phase
+
+
+def test_what_was_being_stopped_when_its_master_ended_is_down() -> None:
+    """As it was asked to be; a restart goes on with the next attempt."""
+    assert type(play(running(), (5, Asked("down")), (6, MasterRestarted(1)))[0].phase) is Down
+    assert play(running(), (5, Asked("restart")), (6, MasterRestarted(1)))[0].phase == Preparing(2)
+
+
+def test_what_is_said_of_one_that_does_not_end_is_kept() -> None:
+    """For those who look; the time that it has stays the same."""
+    stopping = play(running(), (5, Asked("down")))[0]
+    subject, effects = play(stopping, (6, Said(1, "stuck")))
+    assert isinstance(subject.phase, Stopping)
+    assert (subject.phase.status, effects, subject.serial) == ("stuck", [], stopping.serial)
+
+
+def test_what_it_said_before_its_stop_still_holds() -> None:
+    """It is not said twice: a module whose end hangs has told so when it was still taken to run."""
+    for before, event in ((running(), Asked("down")), (running(LIMITED), exceeded("immediate_kill"))):
+        subject = play(before, (5, Said(1, "stuck")), (6, event))[0]
+        assert isinstance(subject.phase, Stopping)
+        assert subject.phase.status == "stuck"
 
 
 # --- on every path --------------------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
+from beeyard.domain.module import ModuleSpec
 from beeyard.domain.packages import HealthCheck
-from beeyard.domain.spec import Endpoint, ProbeRole, ProbeSpec
+from beeyard.domain.spec import MODULE_PROBES, Endpoint, ProbeRole, ProbeSpec
 from beeyard.domain.supply import Supply, probes_of, supplied
 from beeyard.domain.values import Duration
 from tests.fakes.world import spec
@@ -23,6 +24,15 @@ def test_a_worker_runs_what_its_package_holds_and_keeps_the_probes_it_has() -> N
     assert supplied(worker, SUPPLY) == replace(worker, run=SUPPLY.run, probes=PACKAGED)
     assert supplied(replace(worker, probes=OWN), SUPPLY).probes == OWN
     assert supplied(worker, None) == worker
+
+
+def test_a_module_is_ready_once_its_start_returned_whatever_else_it_is_asked() -> None:
+    """A file that says how often it is asked does not thereby say that it is ready at once."""
+    worker = spec("echo", module=ModuleSpec("echo:Echo"))
+    assert supplied(worker, None).probes == MODULE_PROBES
+    assert supplied(replace(worker, probes=OWN), None).probes == {"readiness": ProbeSpec("notify"), **OWN}
+    asked: dict[ProbeRole, ProbeSpec] = {"readiness": ProbeSpec("tcp", target="80")}
+    assert supplied(replace(worker, probes=asked), None).probes == asked
 
 
 def test_a_worker_that_needs_its_package_no_more_gets_nothing_of_it() -> None:
