@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from beeyard.adapters.host import launcher as client
+from beeyard.adapters.means import Means
 from beeyard.adapters.providers.process.provider import ProcessProvider
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.spec import WorkerSpec
@@ -20,6 +21,7 @@ from beeyard.launcher.locks import holder
 from beeyard.launcher.paths import Paths
 from beeyard.ports.provider import Occurrence
 from tests.contract.launcher_ways import program
+from tests.fakes.notify import FakeNotices
 from tests.fakes.secrets import FakeSecrets
 from tests.yard import PATIENCE, Yard
 
@@ -69,7 +71,7 @@ class ProcessBench:
         client.launcher_argv = lambda paths, master: [*program(self.way, "launcher", paths), "--", *master]
         self.client = client.LauncherClient(self.paths)
         self.secrets = FakeSecrets()
-        self.provider = ProcessProvider(self.client, self.secrets)
+        self.provider = ProcessProvider(Means(self.client, self.secrets, FakeNotices()))
         self.seen = []
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
@@ -162,10 +164,12 @@ class ProcessBench:
 
 BENCHES: dict[str, tuple[type[ProcessBench], tuple[str, ...]]] = {
     "process": (ProcessBench, ("born", "entered", "marked")),
+    "module": (ProcessBench, ()),
+    "wasm": (ProcessBench, ()),
     "unmanaged": (ProcessBench, ()),
 }
-"""Provider -> its bench, and the ways in which that can run workers: none for processes that somebody else runs, of
-which test_unmanaged.py tells what is promised."""
+"""Provider -> its bench, and the ways in which that can run workers: none for what is no process (see
+test_module_provider.py, test_wasm_provider.py), and for processes that somebody else runs (see test_unmanaged.py)."""
 
 
 @contextlib.asynccontextmanager

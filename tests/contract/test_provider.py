@@ -324,6 +324,7 @@ async def test_usage_is_of_the_attempts_that_run(on: ProcessBench) -> None:
     for _ in range(2):
         nobody, worker, later, other = await on.provider.usages(asked)
         assert worker is not None
+        assert worker.rss is not None
         assert (worker.cpu > 0, worker.rss > 100_000, worker.processes) == (True, True, 1)
         assert (nobody, later, other is None) == (None, None, False)
     await on.provider.kill("worker", 1)
@@ -353,6 +354,8 @@ async def test_usage_grows_with_what_is_used(on: ProcessBench) -> None:
     [after] = await on.provider.usages([("worker", 1)])
     assert before is not None
     assert after is not None
+    assert before.rss is not None
+    assert after.rss is not None
     assert after.rss - before.rss > 32 * 1024**2
     assert after.cpu > before.cpu
 

@@ -19,13 +19,17 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from beeyard.domain.errors import Unavailable
 from beeyard.launcher import kernel
 from beeyard.launcher.paths import Paths
 from beeyard.ports.notify import Word
+from beeyard.sdk.notify import REPORT
+from beeyard.sdk.report import Report
 
-LARGEST = 8192
-"""Bytes of a datagram; a larger one is nobody's status."""
+LARGEST = 32_768
+"""Bytes of a datagram; a larger one is nobody's status, and no module's report."""
 AT_ONCE = 64
 """Datagrams read before the loop gets on with other work."""
 EARLY, EARLY_EACH = 1024, 16
@@ -71,7 +75,9 @@ class NotifySocket:
         asyncio.get_running_loop().add_reader(listening.fileno(), made._read)
         return made
 
-    def hear(self, worker: str, attempt: int, pid: int, heard: Heard) -> Callable[[], None]:
+    def hear(self, worker: str, attempt: int, pid: int | None, heard: Heard) -> Callable[[], None]:
+        if pid is None:
+            return self._attend(_within(worker, attempt), 0, heard)
         key = self._key(pid)
         if key is None:
             return lambda: None  # It has ended, and that will be heard otherwise.
@@ -79,6 +85,12 @@ class NotifySocket:
             user = os.stat(f"/proc/{pid}").st_uid
         except OSError:
             return lambda: None
+        return self._attend(key, user, heard)
+
+    def say(self, worker: str, attempt: int, word: Word) -> None:
+        self._take(_within(worker, attempt), 0, word)
+
+    def _attend(self, key: str, user: int, heard: Heard) -> Callable[[], None]:
         self._ears[key] = (user, heard)
         for sender, word in self._early.pop(key, ()):
             self._tell(key, sender, word)
@@ -134,6 +146,11 @@ class NotifySocket:
         return mark if mark.startswith(self._mark) else None
 
 
+def _within(worker: str, attempt: int) -> str:
+    """The key of an attempt that runs within the master: like no cgroup's, and like no mark's."""
+    return f"within {worker}/{attempt}"
+
+
 def _opened(extra: Iterable[tuple[int, int, bytes]]) -> tuple[int, int] | None:
     """The sender's pid and user, as the kernel tells them. Descriptors that came along are closed."""
     sender = None
@@ -163,4 +180,7 @@ def understood(data: bytes) -> Word:
     if "STATUS" in said or reason:
         status = "".join(letter if letter.isprintable() else " " for letter in said.get("STATUS", ""))[:LONGEST]
         word["status"] = f"{status} ({reason})" if status and reason else status or reason
+    if REPORT in said:
+        with contextlib.suppress(msgspec.MsgspecError):
+            word["report"] = msgspec.json.decode(said[REPORT], type=Report)
     return Word(**word)

@@ -146,6 +146,12 @@ class Launcher:
             self.pump.watch(message["worker"], logs)
         answer(**self.attempts.spawn(message))
 
+    def pipes(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Have pipes for a worker that writes without being a process of ours, and have them copied; harmless twice."""
+        self.attempts.pipes(message["worker"])
+        self.pump.watch(message["worker"], message["logs"])
+        answer()
+
     def run(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
         """Run a command beside an attempt and answer how it ended."""
         self.commands.run(message, lambda fields: answer(**fields))
@@ -242,6 +248,7 @@ HANDLERS: dict[str, Callable[[Launcher, Connection, Message, Callable[..., None]
     for handler in (
         Launcher.hello,
         Launcher.spawn,
+        Launcher.pipes,
         Launcher.run,
         Launcher.adopt,
         Launcher.hold,

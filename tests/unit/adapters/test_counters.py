@@ -169,6 +169,7 @@ def test_every_process_of_a_list_counts(tmp_path: Path, monkeypatch: pytest.Monk
     [reading] = [reading for part in made.read([Identity(os.getpid(), 1)], 0.0) for reading in part]
     assert reading is not None
     assert reading.processes == count
+    assert reading.rss is not None
     assert reading.rss > count << 20
     assert len(made._kept) == 4
 

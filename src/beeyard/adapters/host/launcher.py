@@ -99,11 +99,14 @@ async def _last_order(paths: Paths, message: Message) -> bool:
 
 
 class LauncherClient(asyncio.Protocol):
-    """One connection at a time. Each begins with `on_connect(hello)` and ends with `on_lost()`."""
+    """One connection at a time. Each begins with `on_connect(hello)`, then `on_greeted` for all who only want to know,
+    and ends with `on_lost()`."""
 
     def __init__(self, paths: Paths, master: Sequence[str] = ()) -> None:
         self._paths = paths
         self.notify_socket = paths.notify_socket
+        self.master_socket = paths.master_socket
+        self.worker_fifo = paths.worker_fifo
         self._master = master
         self._transport: asyncio.Transport | None = None
         self._connected = asyncio.Event()
@@ -115,6 +118,7 @@ class LauncherClient(asyncio.Protocol):
         self._retired = False
         self.hello: Message = {}
         self.on_connect: Callable[[Message], None] = lambda hello: None
+        self.on_greeted: list[Callable[[], None]] = []
         self.on_lost: Callable[[], None] = lambda: None
         self.on_event: Callable[[Message], None] = lambda message: None
 
@@ -249,6 +253,8 @@ class LauncherClient(asyncio.Protocol):
             self.hello = await self._ask("hello", {"version": VERSION, "role": "master"})
             self.on_connect(self.hello)
             self._connected.set()
+            for greeted in self.on_greeted:
+                greeted()
 
     def _serving(self) -> bool:
         return holder(self._paths.launcher_lock) is not None

@@ -15,6 +15,7 @@ import os
 import platform as python_platform
 import random
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from beeyard.launcher.paths import Paths
 from beeyard.ports.host import Facts
 
 MEMORY = Path("/proc/meminfo")
+OWN = Path("/proc/self/statm")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 PRESSURE = Path("/proc/pressure")
@@ -52,6 +54,7 @@ class LinuxHost:
         self, paths: Paths, monotonic: Callable[[], float] = time.monotonic, pressure: Path | None = PRESSURE
     ) -> None:
         self._folder = paths.pids
+        self._there: set[str] | None = None
         self._files = pressure
         self._monotonic = monotonic
         self._given: dict[int, float] = {}
@@ -93,6 +96,12 @@ class LinuxHost:
             return None
         return int(found[1]) * 1024 if found else None
 
+    def own_memory(self) -> int | None:
+        try:
+            return int(OWN.read_text("ascii").split()[1]) * resource.getpagesize()
+        except (OSError, IndexError, ValueError):
+            return None
+
     def free_port(self, preferred: int) -> int:
         """A TCP port nobody listens on.
 
@@ -127,13 +136,22 @@ class LinuxHost:
         except OSError as error:
             _log.warning("the pid and port files of %s are out of date: %s", worker, error)
 
+    def _published(self) -> set[str]:
+        """The files that are there, an earlier master's among them: most of those that have to go never were."""
+        if self._there is None:
+            self._there = set(os.listdir(self._folder)) if os.path.isdir(self._folder) else set()
+        return self._there
+
     def _put(self, name: str, text: str | None) -> None:
         """Whole or not at all for whoever reads. Not synced: what it says is wrong anyway after a power cut."""
         path = f"{self._folder}/{name}"
         if text is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+            if name in self._published():
+                self._published().discard(name)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
             return
+        self._published().add(name)
         half = f"{self._folder}/.{name}.new"
         file = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from beeyard.adapters.providers.process.section import PackagedSection, ProcessSection
+from beeyard.adapters.providers.process.section import HostedSection, PackagedSection, ProcessSection, section_type
 from beeyard.domain.errors import Problem
 from beeyard.domain.plain import Mismatch, nearest, read, shown
 from beeyard.domain.spec import WorkerSpec
@@ -22,7 +22,7 @@ def problems(spec: WorkerSpec) -> list[Problem]:
     What lies in a package need not be there yet.
     """
     try:
-        section = read(spec.run, PackagedSection if spec.package else ProcessSection, "run")
+        section = read(spec.run, section_type(spec), "run")
     except Mismatch as mismatch:
         return mismatch.problems
     return [replace(problem, path=f"run.{problem.path}") for problem in _missing(section)]
@@ -34,8 +34,8 @@ def _missing(section: ProcessSection) -> Iterator[Problem]:
     for name, path in (("executable_path", program), ("working_directory", section.working_directory)):
         if inside and ".." in path.split("/"):
             yield Problem(name, path, "a path within the package, without '..'")
-    if inside and not program.startswith("/"):
-        pass
+    if isinstance(section, PackagedSection | HostedSection) and not program.startswith("/"):
+        pass  # The package supplies it, or it is our own Python.
     elif not os.path.isfile(program):
         yield Problem("executable_path", f"no file {program}", "an executable file")
     elif not os.access(program, os.X_OK):

@@ -8,13 +8,11 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from beeyard.adapters.providers.process.section import ProcessSection
+from beeyard.adapters.surroundings import port_variable, variables
 from beeyard.domain.errors import Problem, Rejected
 from beeyard.domain.secrets import Secret, filled, literal, references
 from beeyard.domain.spec import WorkerSpec, notifies, watchdog
 from beeyard.launcher.kernel import environment
-
-OTHERS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
-"""What Beeyard itself was given by the service manager that started it; no worker may speak in its name."""
 
 
 def environment_of(section: ProcessSection, ports: Mapping[str, int], secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -24,11 +22,6 @@ def environment_of(section: ProcessSection, ports: Mapping[str, int], secrets: M
         merged |= read_env_file(path)
     merged |= {name: filled(value, secrets) for name, value in section.environment.items()}
     return merged | variables(ports)
-
-
-def variables(ports: Mapping[str, int]) -> dict[str, str]:
-    """How a program is told its ports."""
-    return {_variable(name): str(port) for name, port in ports.items()}
 
 
 def notice_of(spec: WorkerSpec, address: str) -> dict[str, str]:
@@ -71,12 +64,8 @@ def as_started(section: ProcessSection, pid: int) -> ProcessSection:
 def ports_of(pid: int, names: Iterable[str]) -> dict[str, int]:
     """The ports that a process was given for these endpoints, as far as its environment can be read."""
     found = environment(pid)
-    values = {name: found.get(_variable(name).encode(), b"") for name in names}
+    values = {name: found.get(port_variable(name).encode(), b"") for name in names}
     return {name: int(value) for name, value in values.items() if value.isdigit()}
-
-
-def _variable(endpoint: str) -> str:
-    return f"BEEYARD_PORT_{endpoint.upper().replace('-', '_')}"
 
 
 def read_env_file(path: str) -> dict[str, str]:

@@ -18,10 +18,10 @@ PORT = "grpc"
 _log = logging.getLogger(__name__)
 
 
-def arguments(section: ProcessSection, ports: Mapping[str, int]) -> list[str]:
-    """What its program is started with; the spec's own arguments stay as they are."""
+def command(section: ProcessSection, ports: Mapping[str, int]) -> list[str]:
+    """Its program, and what that is started with; the spec's own arguments stay as they are."""
     given = ["--port", str(ports[PORT])] if section.kind == "integrated" and PORT in ports else []
-    return [*section.args, *given]
+    return [section.executable_path, *section.args, *given]
 
 
 def problems(section: ProcessSection, endpoints: Mapping[str, Endpoint]) -> list[Problem]:

@@ -1,5 +1,6 @@
-"""What a package supplies to a process that runs from it: its program, arguments and folder, where none is named; and
-in the environment, as for ports, where it lies and where all lie that it needs."""
+"""What a package supplies to a process that runs from it: its program, arguments and folder, or the module that the
+process is to host, where none is named; and in the environment, as for ports, where it lies and where all lie that it
+needs."""
 
 import os
 from collections.abc import Mapping
@@ -12,31 +13,45 @@ from beeyard.adapters.providers.process.section import PackagedSection
 from beeyard.domain.errors import Refused
 from beeyard.domain.packages import Manifest
 from beeyard.domain.secrets import literal
+from beeyard.domain.spec import WorkerSpec
+from beeyard.domain.supply import Equipment, module_of
 
 PLACE = "BEEYARD_PACKAGE"
 
 
-def equipped(section: PackagedSection, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> dict[str, Any]:
-    """The section with absolute paths. The package's arguments belong to its own program, not to another one of it.
+def equipped(
+    spec: WorkerSpec, section: PackagedSection, manifest: Manifest, folder: str, needs: Mapping[str, str]
+) -> Equipment:
+    """The section with absolute paths. What the worker names counts first: a module, or a program; then the package's
+    program, then its module.
 
     Raises:
-        Refused: `package_no_process`, it names no program, and neither does the worker.
+        Refused: `package_no_process`, it has neither, and the worker names none; or no module that could be run.
     """
+    if spec.module is None and (section.executable_path or manifest.process is not None or manifest.module is None):
+        return Equipment(_plain(_program(section, manifest), folder, needs))
+    return Equipment(_plain(section, folder, needs), module_of(spec.module, manifest, folder))
+
+
+def _program(section: PackagedSection, manifest: Manifest) -> PackagedSection:
+    """The package's arguments belong to its own program, not to another one of it."""
     entry, program = manifest.process, section.executable_path
     if entry is None and not program:
-        text = "{package} {version} names no program that it runs as"
-        fields = {"package": manifest.name, "version": manifest.version}
+        text = "{package} {version} names neither a program nor a module that it runs as"
         hint = "name a file of it as execution.executable_path"
-        raise Refused("package_no_process", text, hint=hint, **fields)
-    args = section.args
+        raise Refused("package_no_process", text, hint=hint, package=manifest.name, version=manifest.version)
     if entry is not None and program in ("", entry.executable_path):
-        program, args = entry.executable_path, args or entry.args
+        return replace(section, executable_path=entry.executable_path, args=section.args or entry.args)
+    return section
+
+
+def _plain(section: PackagedSection, folder: str, needs: Mapping[str, str]) -> dict[str, Any]:
+    program, inner = section.executable_path, section.working_directory
     section = replace(
         section,
-        executable_path=os.path.join(folder, program),
-        args=args,
+        executable_path=program and os.path.join(folder, program),
         environment=section.environment | _places(folder, needs),
-        working_directory=os.path.normpath(os.path.join(folder, section.working_directory)),
+        working_directory=os.path.normpath(os.path.join(folder, inner)),
     )
     plain: dict[str, Any] = msgspec.to_builtins(section)
     return plain

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, cast
@@ -10,12 +11,12 @@ from typing import Any, cast
 import msgspec
 from msgspec.structs import replace
 
-from beeyard.adapters.host.launcher import LauncherClient
-from beeyard.adapters.providers.process import holding, identity, integrated
+from beeyard.adapters import modules
+from beeyard.adapters.means import Means
+from beeyard.adapters.providers.process import holding, hosted, identity, integrated
 from beeyard.adapters.providers.process.checking import problems
 from beeyard.adapters.providers.process.counters import Counters
 from beeyard.adapters.providers.process.environment import (
-    OTHERS,
     as_started,
     environment_of,
     malformed,
@@ -25,19 +26,21 @@ from beeyard.adapters.providers.process.environment import (
 )
 from beeyard.adapters.providers.process.measuring import Measuring
 from beeyard.adapters.providers.process.packaged import equipped
-from beeyard.adapters.providers.process.section import PackagedSection, ProcessSection
+from beeyard.adapters.providers.process.section import HostedSection, PackagedSection, ProcessSection, section_type
+from beeyard.adapters.surroundings import OTHERS
 from beeyard.domain.errors import Problem, Rejected, Unavailable
 from beeyard.domain.limits import Hold, held
 from beeyard.domain.messages import Exit, Handle, Usage
 from beeyard.domain.packages import Manifest
 from beeyard.domain.secrets import Secret
 from beeyard.domain.spec import StopStep, WorkerSpec
+from beeyard.domain.supply import Equipment
 from beeyard.domain.watching import Measure
 from beeyard.launcher import kernel
 from beeyard.launcher.kernel import Identity
 from beeyard.launcher.protocol import Message
 from beeyard.ports.provider import Act, Answer, Capabilities, Occurrence, Owned, Purpose, Reading, Sight
-from beeyard.ports.secrets import Secrets
+from beeyard.sdk.terms import SWAP
 
 HANDLE_VERSION = 1
 
@@ -48,10 +51,11 @@ class ProcessProvider:
     name = "process"
     section = ProcessSection
     packaged = PackagedSection
+    hosted = HostedSection
 
-    def __init__(self, launcher: LauncherClient, secrets: Secrets) -> None:
-        self._launcher = launcher
-        self._secrets = secrets
+    def __init__(self, means: Means) -> None:
+        self._launcher = means.launcher
+        self._secrets = means.secrets
         self._launcher.on_connect = self._connected
         self._launcher.on_lost = self._lost
         self._launcher.on_event = self._event
@@ -79,13 +83,19 @@ class ProcessProvider:
         )
 
     def check(self, spec: WorkerSpec) -> list[Problem]:
-        return problems(spec) or [*malformed(_section(spec)), *integrated.problems(_section(spec), spec.endpoints)]
+        if found := problems(spec):
+            return found
+        section = _section(spec)
+        if spec.module is not None:
+            return [*malformed(section), *hosted.problems(spec, section)]
+        return [*malformed(section), *integrated.problems(section, spec.endpoints)]
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> dict[str, Any]:
-        return equipped(cast(PackagedSection, _section(spec)), manifest, folder, needs)
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> Equipment:
+        return equipped(spec, cast(PackagedSection, _section(spec)), manifest, folder, needs)
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:
-        return {name: f"run.environment.{variable}" for name, variable in secrets_of(_section(spec)).items()}
+        own = {name: f"run.environment.{variable}" for name, variable in secrets_of(_section(spec)).items()}
+        return own | modules.secrets_of(spec)
 
     # --- starting and finding again ---------------------------------------------------------------------------------
 
@@ -191,6 +201,19 @@ class ProcessProvider:
     async def kill(self, worker: str, attempt: int) -> None:
         await self._insist("kill", worker=worker, attempt=attempt)
 
+    async def swap(self, worker: str, attempt: int) -> None:
+        """To the host alone: the signal would end what else is in its group."""
+        known = self._living.get(worker)
+        if known is not None and known[0] == attempt:
+            pidfd = kernel.open_process(_identity(known[1]))
+            if pidfd is not None:
+                try:
+                    signal.pidfd_send_signal(pidfd, SWAP)
+                except ProcessLookupError:
+                    pass
+                finally:
+                    os.close(pidfd)
+
     async def _insist(self, kind: str, **fields: Any) -> None:
         """Until a launcher has answered: one that died before may not have heard. Only for what may be said twice."""
         while True:
@@ -265,6 +288,8 @@ class ProcessProvider:
         ]
 
     def describe(self, spec: WorkerSpec) -> dict[str, str | bool]:
+        if spec.module is not None:
+            return hosted.described(spec, _section(spec))
         program = _section(spec).executable_path
         return {"executable_path": program, "executable_exists": os.path.isfile(program)}
 
@@ -290,13 +315,16 @@ class ProcessProvider:
     ) -> dict[str, Any]:
         """The order, secrets in place. Raises Rejected when one can't be had; Unavailable `beside` a worker, which is
         not to blame for that."""
+        names = [*secrets_of(section), *(() if beside else modules.secrets_of(spec))]
         try:
-            secrets = {name: await self._secrets.fetch(name) for name in secrets_of(section)}
+            secrets = {name: await self._secrets.fetch(name) for name in names}
         except Rejected as error:
             if beside:
                 raise Unavailable(error.code, "{text}", text=str(error)) from None
             raise
         order = _order(spec, section, attempt, ports, secrets)
+        if spec.module is not None and not beside:
+            order["environment"] |= hosted.told(spec, ports, secrets, self._launcher.master_socket)
         order["environment"] |= notice_of(spec, self._launcher.notify_socket)
         return order | {"without": sorted(self._secrets.withheld() | OTHERS)}
 
@@ -374,7 +402,7 @@ def _identity(handle: Handle) -> Identity:
 def _section(spec: WorkerSpec) -> ProcessSection:
     """Also of a spec that another version checked and saved."""
     try:
-        return msgspec.convert(spec.run, PackagedSection if spec.package else ProcessSection)
+        return msgspec.convert(spec.run, section_type(spec))
     except msgspec.ValidationError as error:
         raise Rejected("section_invalid", "{worker}: {reason}", worker=spec.id, reason=str(error)) from None
 
@@ -389,7 +417,7 @@ def _order(
     order: dict[str, Any] = {
         "worker": spec.id,
         "attempt": attempt,
-        "argv": [section.executable_path, *integrated.arguments(section, ports)],
+        "argv": hosted.command(spec, section) if spec.module is not None else integrated.command(section, ports),
         "environment": environment_of(section, ports, secrets),
         "logs": _logs(spec),
     }

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from beeyard.domain.spec import Path, Text
+from beeyard.domain.spec import Path, Text, WorkerSpec
 
 Absolute = Annotated[
     str,
@@ -76,3 +76,17 @@ class PackagedSection(ProcessSection, frozen=True, omit_defaults=True):
 
     executable_path: Annotated[Inner, "program in package"] = ""
     working_directory: Annotated[Inner, "folder in package"] = ""
+
+
+class HostedSection(ProcessSection, frozen=True, omit_defaults=True):
+    """What there is to say of a process that runs the worker's module. `executable_path` is the Python that does, the
+    one Beeyard runs on itself if none is named."""
+
+    executable_path: Annotated[Path, "executable"] = ""
+
+
+def section_type(spec: WorkerSpec) -> type[ProcessSection]:
+    """What the section of a spec is read as."""
+    if spec.package:
+        return PackagedSection
+    return ProcessSection if spec.module is None else HostedSection

@@ -36,5 +36,5 @@ def sessions(leaders: Sequence[Identity]) -> Iterator[dict[Identity, Reading]]:
             living.add(leader)
         before = found.get(leader, _NOTHING)
         cpu = before.cpu + sum(map(int, fields[11:15])) / _TICK  # utime, stime, and those of ended children
-        found[leader] = Reading(cpu, before.rss + int(fields[21]) * _PAGE, before.processes + 1)
+        found[leader] = Reading(cpu, (before.rss or 0) + int(fields[21]) * _PAGE, before.processes + 1)
     yield {leader: reading for leader, reading in found.items() if leader in living}

@@ -19,23 +19,23 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from beeyard.adapters.host.launcher import LauncherClient
+from beeyard.adapters.means import Means
 from beeyard.adapters.providers.process import discovery, identity
 from beeyard.adapters.providers.process.counters import Counters
-from beeyard.adapters.providers.process.environment import OTHERS, variables
 from beeyard.adapters.providers.process.measuring import Measuring
 from beeyard.adapters.providers.process.unmanaged_section import KILL, UnmanagedSection
+from beeyard.adapters.surroundings import OTHERS, variables
 from beeyard.domain.errors import Problem, Refused, Rejected, Unavailable
 from beeyard.domain.limits import Hold
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.packages import Manifest
 from beeyard.domain.plain import Mismatch, read
 from beeyard.domain.spec import StopStep, WorkerSpec
+from beeyard.domain.supply import Equipment
 from beeyard.domain.watching import Measure
 from beeyard.launcher import kernel
 from beeyard.launcher.kernel import Identity
 from beeyard.ports.provider import Act, Answer, Capabilities, Occurrence, Owned, Purpose, Reading, Sight
-from beeyard.ports.secrets import Secrets
 
 HANDLE_VERSION = 1
 UNREAPED = 2.0
@@ -71,10 +71,11 @@ class UnmanagedProvider:
     name = "unmanaged"
     section = UnmanagedSection
     packaged = None
+    hosted = None
 
-    def __init__(self, launcher: LauncherClient, secrets: Secrets) -> None:
-        self._launcher = launcher
-        self._secrets = secrets
+    def __init__(self, means: Means) -> None:
+        self._launcher = means.launcher
+        self._secrets = means.secrets
         self._watched: dict[str, Watched] = {}
         self._occurrences: asyncio.Queue[Occurrence] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,7 +106,7 @@ class UnmanagedProvider:
             wrong.append(Problem("package", spec.package, "no package: it is found, not started"))
         return [*wrong, *section.unfit(spec)]
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> dict[str, Any]:
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> Equipment:
         text = "{worker} is found, not started: it can't run from {package}"
         raise Refused("package_not_for", text, worker=spec.id, package=manifest.name, hint="drop its `package:`")
 
