@@ -15,6 +15,7 @@ from beeyard.adapters.host.launcher import LauncherClient
 from beeyard.adapters.host.system import PRESSURE, LinuxHost, platform
 from beeyard.adapters.journal import FileJournal
 from beeyard.adapters.logs import FileLogs
+from beeyard.adapters.means import Means
 from beeyard.adapters.notify import NotifySocket
 from beeyard.adapters.packages.binary import BinaryManager
 from beeyard.adapters.packages.directory import DirectoryManager, Read
@@ -104,15 +105,18 @@ async def build(
     """
     launcher, secrets = LauncherClient(paths, keep_master), LocalSecrets()
     host = LinuxHost(paths, pressure=_pressure())
-    providers = {name: provider(launcher, secrets) for name, provider in PROVIDERS.items()}
+    store = store or await SqliteStore.open(Path(paths.database))
+    notices = NotifySocket.open(paths)
+    means = Means(launcher, secrets, notices)
+    providers = {name: provider(means) for name, provider in PROVIDERS.items()}
     master = kind(
-        store=store or await SqliteStore.open(Path(paths.database)),
+        store=store,
         providers=providers,
         prober=NetworkProber(),
         clock=SystemClock(),
         host=host,
         logs=FileLogs(paths),
-        notices=NotifySocket.open(paths),
+        notices=notices,
         journal=await FileJournal.open(Path(paths.journal)),
         place=Place(
             os.getpid(), paths.state, paths.master_socket, launcher.pid, launcher.pump_pid, lambda: master.listening.url

@@ -9,7 +9,7 @@ from beeyard.ports.host import Facts
 
 class FakeHost:
     """Script it: `boot` (another value is a reboot), `taken` (ports somebody listens on), `exhausted`, `pressed`,
-    `known`, `memory`.
+    `known`, `memory`, `own` (memory of the master).
 
     `published` holds what was published last of each worker and not taken back.
     """
@@ -21,6 +21,7 @@ class FakeHost:
         self.pressed = Pressure()
         self.known = Facts("linux-x86_64", {"kernel": "6.1", "glibc": "2.36", "python3": "3.11.2"})
         self.memory: int | None = None
+        self.own: int | None = 2**26
         self.published: dict[str, tuple[int, dict[str, int]]] = {}
         self._ports = count(20001)
 
@@ -38,6 +39,9 @@ class FakeHost:
 
     def free_memory(self) -> int | None:
         return self.memory
+
+    def own_memory(self) -> int | None:
+        return self.own
 
     def free_port(self, preferred: int) -> int:
         if self.exhausted:

@@ -13,7 +13,7 @@ class FakeNotices:
         self._ears: dict[tuple[str, int], Callable[[Word], None]] = {}
         self._early: dict[tuple[str, int], list[Word]] = {}
 
-    def say(self, worker: str, word: Word, attempt: int = 1) -> None:
+    def say(self, worker: str, attempt: int, word: Word) -> None:
         """The attempt says this."""
         if (worker, attempt) in self._ears:
             self._ears[worker, attempt](word)
@@ -24,7 +24,7 @@ class FakeNotices:
         """The attempts that somebody hears."""
         return list(self._ears)
 
-    def hear(self, worker: str, attempt: int, pid: int, heard: Callable[[Word], None]) -> Callable[[], None]:
+    def hear(self, worker: str, attempt: int, pid: int | None, heard: Callable[[Word], None]) -> Callable[[], None]:
         self._ears[worker, attempt] = heard
         for word in self._early.pop((worker, attempt), []):
             heard(word)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -11,6 +10,7 @@ from beeyard.domain.limits import Hold, held
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.packages import Manifest
 from beeyard.domain.spec import StopStep, WorkerSpec
+from beeyard.domain.supply import Equipment
 from beeyard.domain.watching import Measure
 from beeyard.ports.provider import Act, Answer, Capabilities, Occurrence, Owned, Purpose, Reading, Sight
 
@@ -35,6 +35,7 @@ class FakeProvider:
     """Keeps every attempt until it is destroyed.
 
     Script it: `fail_next_launch`, `exit`, `lose`, `find`, `stubborn` (workers that ignore a stop), `reachable`,
+    `within` (what it runs ends with the master),
     `problems`, `readings`, `measures`, `answers`, `forbidden` (what people may not ask), and `gates` (an unset event
     holds every call of that name). `calls` tells what was asked: the name, then worker and attempt where there are any,
     then what else was given; `purposes`, what each end was for.
@@ -47,6 +48,7 @@ class FakeProvider:
         self.attempts: dict[tuple[str, int], Attempt] = {}
         self.ports: dict[tuple[str, int], dict[str, int]] = {}
         self.reachable = True
+        self.within = False
         self.stubborn: set[str] = set()
         self.problems: list[Problem] = []
         self.readings: dict[str, Reading] = {}
@@ -106,7 +108,7 @@ class FakeProvider:
     # --- the port ---------------------------------------------------------------------------------------------------
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(whole_tree_kill="in memory", user_switching=False, exact_exits=True)
+        return Capabilities(whole_tree_kill="in memory", user_switching=False, exact_exits=True, within=self.within)
 
     async def serve(self) -> None:
         self.calls.append(("serve",))
@@ -116,8 +118,8 @@ class FakeProvider:
         self.calls.append(("check", spec.id))
         return list(self.problems)
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> dict[str, Any]:
-        return {**spec.run, "from": folder} | ({"with": dict(needs)} if needs else {})
+    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> Equipment:
+        return Equipment({**spec.run, "from": folder} | ({"with": dict(needs)} if needs else {}), spec.module)
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:
         return {name: f"run.{field}" for field, name in spec.run.get("secrets", {}).items()}

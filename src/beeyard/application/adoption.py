@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from beeyard.application.engine import Engine
 from beeyard.application.supervisor import Supervisor
 from beeyard.domain import lifecycle
-from beeyard.domain.messages import ContactLost, ContactRegained, Exit, Exited, HostRestarted, Prepare
+from beeyard.domain.messages import ContactLost, ContactRegained, Exit, Exited, HostRestarted, MasterRestarted, Prepare
 from beeyard.domain.worker import Running, Stopping, Worker
 from beeyard.ports.clock import Clock
 from beeyard.ports.host import Host
@@ -100,10 +100,13 @@ class Adoption:
         """Look for an attempt that a record says is alive."""
         worker, phase = supervisor.worker, supervisor.worker.phase
         assert isinstance(phase, Running | Stopping)
-        sight = await self._providers[worker.spec.provider].attach(worker.outfit, phase.attempt, phase.handle)
+        provider = self._providers[worker.provider]
+        sight = await provider.attach(worker.outfit, phase.attempt, phase.handle)
         match sight.state:
             case "ended":
                 self._engine.post(worker.id, Exited(phase.attempt, sight.exit or Exit()))
+            case "missing" if provider.capabilities().within:
+                self._engine.post(worker.id, MasterRestarted(phase.attempt))
             case "missing":
                 gone = Exit(note="it ended while nobody was there to see it")
                 self._engine.post(worker.id, Exited(phase.attempt, gone))

@@ -43,6 +43,8 @@ class Dependencies:
 
     def concerned(self, name: str) -> list[str]:
         """Of whom a change of this worker may ask something: itself, those that need it, all restarted in its train."""
+        if name not in self._followers:  # As nearly always.
+            return [name, *self.on(name)]
         return list(dict.fromkeys([*_reached(name, lambda one: self._followers.get(one, ())), *self.on(name)]))
 
     def demand(self, worker: Worker) -> Prepared | Blocked | Outdated | None:

@@ -99,7 +99,7 @@ class Effects:
     def run(self, supervisor: Supervisor, effect: Effect, *, resumed: bool = False) -> None:
         """Start one effect; nothing is waited for. `resumed`: the attempt ran before this master did."""
         worker = supervisor.worker
-        provider = self._providers[worker.spec.provider]
+        provider = self._providers[worker.provider]
         match effect:
             case Prepare():
                 pass  # Answered within the turn: see Engine.prepare.
@@ -111,10 +111,10 @@ class Effects:
                 self._spawn(provider.terminate(worker.id, attempt, step, number, _purpose(worker)))
             case Kill(attempt=attempt):
                 self._spawn(provider.kill(worker.id, attempt))
-            case Destroy(attempt=attempt):
+            case Destroy(attempt=attempt, provider=name):
                 self._turn_away(supervisor)
                 self._host.publish(worker.id, None, {})
-                self._spawn(provider.destroy(worker.id, attempt))
+                self._spawn(self._providers[name].destroy(worker.id, attempt))
             case SetTimer(timer=timer, at=at, serial=serial):
                 self._cancel(supervisor)
                 fired = Fired(timer, serial)
@@ -152,13 +152,15 @@ class Effects:
         """Hear what the attempt says of itself, if it is to; harmless twice."""
         worker, pid = supervisor.worker, handle.state.get("pid")
         known = supervisor.notified is not None and supervisor.notified.attempt == attempt
-        if known or pid is None or not notifies(worker.outfit):
+        if known or not notifies(worker.outfit):
             return
         self._turn_away(supervisor)
         phase, startup = worker.phase, worker.outfit.probes.get("startup")
         by_word = startup is not None and startup.means == "notify"
         ready = isinstance(phase, Running) and (phase.ready_since is not None or (by_word and phase.started))
-        notified = Notified(attempt, self._clock, lambda event: self._post(worker.id, event), ready=ready)
+        module = worker.outfit.module
+        start = module.start_timeout if module is not None else 0.0
+        notified = Notified(attempt, self._clock, lambda event: self._post(worker.id, event), ready=ready, start=start)
         supervisor.notified = notified
         notified.ends = self._notices.hear(worker.id, attempt, pid, notified.take)
 

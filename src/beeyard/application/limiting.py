@@ -79,7 +79,7 @@ class Limiting:
             due: dict[str, list[tuple[Supervisor, Watched]]] = {}
             for supervisor in self._watched.values():
                 if supervisor.watched is not None and supervisor.watched.due <= until:
-                    due.setdefault(supervisor.worker.spec.provider, []).append((supervisor, supervisor.watched))
+                    due.setdefault(supervisor.worker.provider, []).append((supervisor, supervisor.watched))
             for name, found in due.items():
                 await self._measure(name, found)
         finally:

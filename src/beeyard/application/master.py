@@ -14,9 +14,11 @@ from beeyard.application import views
 from beeyard.application.adoption import Adoption
 from beeyard.application.audit import ANCHOR, Audit
 from beeyard.application.effects import Effects
+from beeyard.application.endpoints import Endpoints
 from beeyard.application.engine import Engine
 from beeyard.application.exiting import Exiting
 from beeyard.application.feed import Feed
+from beeyard.application.growing import Growths
 from beeyard.application.job_records import JobRecords
 from beeyard.application.jobs import Jobs
 from beeyard.application.limiting import Limiting
@@ -43,7 +45,7 @@ from beeyard.domain.plan import Plan, Stage
 from beeyard.domain.planning import diff
 from beeyard.domain.sources import PackagesSpec
 from beeyard.domain.spec import WorkerSpec, once
-from beeyard.domain.worker import Down, Preparing, Running, Starting, Stopping, new
+from beeyard.domain.worker import Down, Preparing, Running, Starting, Stopping, Worker, new
 from beeyard.ports.clock import Clock
 from beeyard.ports.host import Host
 from beeyard.ports.journal import Journal
@@ -51,10 +53,11 @@ from beeyard.ports.logs import Logs
 from beeyard.ports.notify import Notices
 from beeyard.ports.package_manager import PackageManager
 from beeyard.ports.prober import Prober
-from beeyard.ports.provider import Act, Owned, Provider
+from beeyard.ports.provider import Act, Capabilities, Owned, Provider
 from beeyard.ports.resolver import Resolver
 from beeyard.ports.secrets import Secrets
 from beeyard.ports.store import Store
+from beeyard.sdk.endpoints import EndpointView
 
 log = logging.getLogger("beeyard")
 
@@ -148,7 +151,9 @@ class Master(PackageCalls):
         )
         self._obstacles = Obstacles(self.supervisors, providers, self._engine.dependencies, self.secrets)
         self._adoption = Adoption(self._engine, providers, clock, host)
+        self.growths = Growths(self.supervisors, host.own_memory, providers, clock, self.feed)
         self.sampling = Sampling(self.supervisors, providers, clock)
+        self.endpoints = Endpoints(self.find, clock.now)
         self.until = self._engine.until
         self.exiting = Exiting(self, self._engine.spawn)
         self._engine.gave_up = self.exiting.gave_up
@@ -178,10 +183,13 @@ class Master(PackageCalls):
                     await self.jobs.wake()
                     self.listening.wake(self.records.facts.get(LISTEN))
                     background += [tasks.create_task(self._adoption.listen(provider)) for provider in providers]
-                    background += [tasks.create_task(task.run()) for task in (self.sampling, self._rounds)]
+                    background += [
+                        tasks.create_task(task.run()) for task in (self.sampling, self.growths, self._rounds)
+                    ]
                     turns = tasks.create_task(self._engine.turns())
                     self.exiting.wake()
-                    yield self
+                    with self.endpoints.served(self.place.socket):
+                        yield self
                 except Exception as error:
                     failure = error
                 finally:
@@ -211,7 +219,7 @@ class Master(PackageCalls):
         """Stop every worker, dependents before what they need. What is wanted of each is kept for the next start.
 
         Returns:
-            Workers that did not end even when killed.
+            Workers that did not end even when killed, and won't with this master.
         """
         levels = order.levels({name: list(s.worker.spec.depends_on) for name, s in self.supervisors.items()})
         deadline = self.clock.now().mono + timeout
@@ -219,18 +227,19 @@ class Master(PackageCalls):
             await self._engine.request([(name, Asked("hold", "down")) for name in level])
             if not await self.until(partial(self.ended, level), deadline - self.clock.now().mono):
                 await self._force(level)
-        return [name for name in self.supervisors if not self.ended([name])]
+        left = [name for name in self.supervisors if not self.ended([name])]
+        return [name for name in left if not self._capabilities(name).within]
 
     async def _force(self, names: Sequence[str]) -> None:
         for name in names:
             supervisor = self.supervisors[name]
             if (attempt := supervisor.attempt()) is not None:
                 # Not waited for: a provider out of reach must not hold up the others.
-                self._engine.spawn(self._ended_now(supervisor.worker.spec, attempt))
+                self._engine.spawn(self._ended_now(supervisor.worker, attempt))
         await self.until(lambda: self.ended(names), FORCED)
 
-    async def _ended_now(self, spec: WorkerSpec, attempt: int) -> None:
-        provider = self.providers[spec.provider]
+    async def _ended_now(self, worker: Worker, attempt: int) -> None:
+        provider, spec = self.providers[worker.provider], worker.spec
         if self.owned(spec.id):
             log.warning("%s did not end in time: killed", spec.id)
             await provider.kill(spec.id, attempt)
@@ -295,7 +304,10 @@ class Master(PackageCalls):
 
     def owned(self, name: str) -> bool:
         """Whether the worker is run by Beeyard, not only watched."""
-        return self.providers[self.supervisors[name].worker.spec.provider].capabilities().owns
+        return self._capabilities(name).owns
+
+    def _capabilities(self, name: str) -> Capabilities:
+        return self.providers[self.supervisors[name].worker.provider].capabilities()
 
     async def part_with(self, names: Sequence[str], by: str = "") -> None:
         """Before they are removed: what is Beeyard's is wanted down, what is not is let go."""
@@ -447,6 +459,7 @@ class Master(PackageCalls):
         """All there is to tell of one worker."""
         worker, now = supervisor.worker, self.clock.now()
         samples, _ = history(supervisor, now)
+        report = supervisor.notified.report if supervisor.notified is not None else None
         return WorkerDetail(
             worker=self.view(supervisor),
             spec=worker.spec,
@@ -459,9 +472,15 @@ class Master(PackageCalls):
             needed_by=sorted(self._engine.dependencies.on(worker.id)),
             probes={} if supervisor.probing is None else supervisor.probing.views(),
             limits=views.limits(worker, {} if supervisor.watched is None else supervisor.watched.values),
+            module=None if report is None else views.module(report, self._shared(worker)),
+            grows=self.growths.of(supervisor),
             supply=views.supply(worker),
             refused={name: text for name in self._operations if (text := self._obstacle(name, worker.id))},
         )
+
+    def _shared(self, worker: Worker) -> int | None:
+        within = self.providers[worker.spec.provider].capabilities().within
+        return self.host.own_memory() if within else None
 
     def outlook(self, supervisor: Supervisor) -> Outlook:
         """What a worker waits for, and what happens next."""
@@ -476,6 +495,16 @@ class Master(PackageCalls):
     def get_worker_health(self, name: str) -> Health:
         """What the probes say of one worker. Raises NotFound."""
         return self.find(name)[0].worker.health
+
+    def get_worker_endpoint(self, worker: str, name: str = "") -> EndpointView:
+        """Where to reach a worker; of a group, those that are ready take turns.
+
+        Raises:
+            NotFound: no such worker, or no such endpoint.
+            Refused: `worker_unreachable`, it is not ready.
+            Invalid: `endpoint_ambiguous`, it has several and none was named.
+        """
+        return self.endpoints.get(worker, name)
 
     def _obstacle(self, operation: str, name: str) -> str:
         """Why this can't be asked of a worker now; empty when it can."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from beeyard.domain.lifecycle import gave_up
-from beeyard.domain.messages import Now
+from beeyard.domain.messages import Handle, Now
 from beeyard.domain.spec import Condition, StopStep
 from beeyard.domain.values import signal_name
 from beeyard.domain.worker import (
@@ -62,9 +62,9 @@ def outlook(supervisor: "Supervisor", missing: Iterable[Missing], now: Now, away
             return Outlook(away or "; ".join(_probe(*pending) for pending in _pending(supervisor)))
         case Running():
             return Outlook(away)
-        case Stopping(step=step, deadline=deadline):
+        case Stopping(handle=handle, step=step, deadline=deadline):
             steps = worker.spec.stop
-            return Outlook(away or _end(steps, step), Coming(_after(steps, step), _wall(deadline, now)))
+            return Outlook(away or _end(handle, steps, step), Coming(_after(steps, step), _wall(deadline, now)))
         case Waiting(until=at):
             return Outlook("the delay after its last end", Coming("restart", _wall(at, now)))
         case Failed(retry_at=float(at)):
@@ -105,8 +105,10 @@ def _probe(role: str, said: str) -> str:
     return f"its {role} probe: {said}" if said else f"the first answer to its {role} probe"
 
 
-def _end(steps: tuple[StopStep, ...], step: int) -> str:
+def _end(handle: Handle, steps: tuple[StopStep, ...], step: int) -> str:
     """What was sent and has not ended it."""
+    if step > len(steps) and handle.state.get("pid") is None:
+        return "its end: it was killed, and its thread in the master has not let go yet"
     if step > len(steps):
         return "its end: it was killed, and the kernel has not let go of it yet"
     return f"its end: {signal_name(steps[step - 1].signal)} was sent"

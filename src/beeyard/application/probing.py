@@ -200,6 +200,8 @@ class Probing:
     def _told(self, word: Word) -> None:
         """The attempt said something: what it concerns is asked now."""
         for probe in list(self._probes):
+            if probe.spec.means == "module" and word.report is not None and not probe.rests:
+                probe.hurry()
             if probe.spec.means != "notify" or probe.rests:
                 continue
             if probe.role != "liveness":
@@ -259,6 +261,9 @@ class Probing:
                 case "notify":
                     assert self._notified is not None
                     return self._notified.judge(asked.role, probe)
+                case "module":
+                    assert self._notified is not None
+                    return self._notified.answered(asked.role, probe)
                 case "process":
                     sight = await self._provider.inspect(self._spec.id, self._attempt)
                     return Result(True) if sight.state == "running" else Result(False, f"the process is {sight.state}")

@@ -73,7 +73,7 @@ class Sampling:
         wanted = []
         for supervisor in self._supervisors.values():
             worker = supervisor.worker
-            if isinstance(worker.phase, Running | Stopping) and worker.spec.provider == name:
+            if isinstance(worker.phase, Running | Stopping) and worker.provider == name:
                 wanted.append((supervisor, worker.phase.attempt, worker.phase.since))
         if not wanted:
             return

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from beeyard.application.notified import Notified
 from beeyard.application.probing import Probing
 from beeyard.application.views import WorkerView, view
@@ -20,6 +22,7 @@ from beeyard.domain.messages import (
     HostRestarted,
     Launched,
     LaunchFailed,
+    MasterRestarted,
     Now,
     Outdated,
     Prepared,
@@ -53,7 +56,7 @@ class Watched:
 class Supervisor:
     """One worker. `revision` is the record's in the store."""
 
-    __slots__ = ("_seen", "curve", "notified", "probing", "revision", "timer", "watched", "worker")
+    __slots__ = ("_seen", "curve", "grows", "notified", "probing", "revision", "timer", "watched", "worker")
 
     def __init__(self, worker: Worker, revision: int) -> None:
         self.worker = worker
@@ -63,14 +66,19 @@ class Supervisor:
         self.notified: Notified | None = None
         self.curve: Curve | None = None
         self.watched: Watched | None = None
-        self._seen: tuple[Worker, float, WorkerView] | None = None
+        self.grows = ""
+        """What of its module only grows, in words."""
+        self._seen: tuple[Worker, float, str, WorkerView] | None = None
 
     def view(self, now: Now) -> WorkerView:
         """The worker as `ps` shows it; made anew only when it changed, or when the wall clock was set."""
         offset = now.wall - now.mono
-        if self._seen is None or self._seen[0] is not self.worker or abs(self._seen[1] - offset) > CLOCK_SET:
-            self._seen = (self.worker, offset, view(self.worker, now))
-        return self._seen[2]
+        seen = self._seen
+        if seen is None or seen[0] is not self.worker or seen[2] != self.grows or abs(seen[1] - offset) > CLOCK_SET:
+            made = view(self.worker, now)
+            made = made if made.note or not self.grows else replace(made, note=self.grows)
+            seen = self._seen = (self.worker, offset, self.grows, made)
+        return seen[3]
 
     def attempt(self) -> int | None:
         """The number of the attempt that lives, as far as we know."""
@@ -147,5 +155,7 @@ def in_words(event: Event) -> str:
             return "contact regained"
         case Restricted():
             return "limits changed"
+        case MasterRestarted():
+            return "the master restarted"
         case HostRestarted():
             return "the host restarted"

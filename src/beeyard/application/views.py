@@ -12,6 +12,7 @@ from beeyard.domain.messages import Now
 from beeyard.domain.packages import Trust
 from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.worker import Down, Failed, Preparing, Running, Starting, Stopping, Waiting, Worker, describe, state
+from beeyard.sdk.report import Offer, Report
 
 
 class WorkerView(Struct, frozen=True):
@@ -91,13 +92,43 @@ class SupplyView(Struct, frozen=True):
     trust: Trust
 
 
+class ModuleView(Struct, frozen=True):
+    """A module as its host reported it last: what its author calls it, what it offers and where, its tasks and threads,
+    and the number of errors that nobody caught, with the last one.
+
+    `loaded` is when it was begun, `asked` when its `healthy()` answered last (wall-clock seconds, None before the first
+    time), `healthy` what it said, and `reason` why it said no. `shared` are the bytes of the whole process where it is
+    one of many there, None where it has one of its own. `code` is a digest of the code that serves, empty where only a
+    restart loads another; `swaps` how often new code was to take over, and `refused` why it did not the last time.
+    """
+
+    name: str
+    version: str
+    description: str
+    author: str
+    loaded: float
+    asked: float | None
+    healthy: bool | None
+    reason: str
+    offers: dict[str, Offer]
+    tasks: int
+    threads: int
+    shared: int | None
+    uncaught: int
+    last: str
+    code: str
+    swaps: int
+    refused: str
+
+
 class WorkerDetail(Struct, frozen=True):
     """One worker with its spec as it was understood.
 
     `failures` are the ends that count towards its restart budget; `last_attempt_at` wall-clock seconds; `usage` what
     it used when that was last looked at; `runs` what its provider would run, and whether that is there; `waits_for`
     what its start or its readiness still needs; `needed_by` the workers that depend on it; `refused` says of an
-    operation why it can't be carried out now: one that is not in there can. `probes`: those that have begun, by role.
+    operation why it can't be carried out now: one that is not in there can. `probes`: those that have begun, by role;
+    `module` what its host said last; `grows` what only grows, of its module or of the master in which that runs.
     """
 
     worker: WorkerView
@@ -112,6 +143,8 @@ class WorkerDetail(Struct, frozen=True):
     refused: dict[str, str]
     probes: dict[str, ProbeView] = {}
     limits: dict[LimitName, LimitView] = {}
+    module: ModuleView | None = None
+    grows: list[str] = []
     supply: SupplyView | None = None
 
 
@@ -197,6 +230,29 @@ def supply(worker: Worker) -> SupplyView | None:
     return SupplyView(f"{found.name} {found.version}", found.digest, found.path, found.trust)
 
 
+def module(report: Report, shared: int | None) -> ModuleView:
+    """What a report says of the module itself. `shared`: bytes of the process that it shares with others."""
+    return ModuleView(
+        name=report.info.name,
+        version=report.info.version,
+        description=report.info.description,
+        author=report.info.author,
+        loaded=round(report.loaded, 3),
+        asked=round(report.asked, 3) or None,
+        healthy=report.healthy,
+        reason=report.reason,
+        offers=dict(report.offers),
+        tasks=report.tasks,
+        threads=report.threads,
+        shared=shared,
+        uncaught=report.uncaught,
+        last=report.last,
+        code=report.code,
+        swaps=report.swaps,
+        refused=report.refused,
+    )
+
+
 def limits(worker: Worker, now: Mapping[LimitName, float | None]) -> dict[LimitName, LimitView]:
     """Its limits in force, with what was measured last."""
     phase = worker.phase
@@ -214,8 +270,8 @@ def _note(worker: Worker) -> str:
     match worker.phase:
         case Preparing(blocked=text) | Down(reason=text) | Waiting(reason=text) | Failed(reason=text):
             return text
-        case Stopping(cause=cause):
-            return cause.detail or f"{cause.kind} asked"
+        case Stopping(cause=cause, status=status):
+            return "; ".join(filter(None, (cause.detail or f"{cause.kind} asked", status)))
         case Running(contact_lost_since=lost) if lost is not None:
             return "contact lost: the launcher is being started again"
         case Running(status=text):

@@ -83,6 +83,17 @@ async def test_what_is_missing_has_ended_somehow() -> None:
         assert death.cause.kind == "unknown"
 
 
+async def test_what_ran_within_the_master_starts_anew_whatever_its_policy() -> None:
+    """It is missing because its host is, not because it failed."""
+    world = World()
+    world.provider.within = True
+    await world.saved(record(RUNNING, spec=spec("web", restart=RestartPolicy(policy="never"))))
+    async with world.running() as master:
+        assert type(phase(master, "web")) is Running
+        assert master.supervisors["web"].worker.attempt == 4
+        assert master.supervisors["web"].worker.failures == ()
+
+
 async def test_an_exit_that_is_told_twice_counts_once() -> None:
     """By the look at it, and again by the provider's events."""
     world = World()

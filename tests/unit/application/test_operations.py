@@ -12,17 +12,20 @@ from beeyard.application.operation import EVERYTHING, Caller, Operation
 from beeyard.application.operations import OPERATIONS
 from beeyard.application.operations.apply import Applied
 from beeyard.application.operations.down import DownView
-from beeyard.application.operations.info import InfoView
+from beeyard.application.operations.info import InfoView, ModulesView
 from beeyard.application.operations.why import WhyView
-from beeyard.application.views import WorkerView
+from beeyard.application.views import ModuleView, WorkerView
 from beeyard.domain.errors import NotFound, Refused, Unavailable
 from beeyard.domain.messages import Exit
+from beeyard.domain.module import ModuleSpec
 from beeyard.domain.plan import Plan, Stage
 from beeyard.domain.spec import ProbeSpec, StopStep
 from beeyard.domain.values import Duration
 from beeyard.domain.worker import Cause, Death
 from beeyard.ports.logs import LogLine
+from beeyard.ports.notify import Word
 from beeyard.ports.prober import Result
+from beeyard.sdk.report import Info, Offer, Report
 from tests.fakes.clock import settle
 from tests.fakes.world import World, spec
 
@@ -77,11 +80,14 @@ def test_the_table_says_who_may_ask_what() -> None:
         "start": "operator changes",
         "stop": "operator changes",
         "restart": "operator changes",
+        "swap": "operator changes",
         "probe": "operator changes",
         "add": "operator install changes",
         "remove": "operator install changes",
         "apply": "operator install changes",
         "down": "admin changes",
+        "endpoint_list": "viewer",
+        "endpoint_get": "viewer",
         "job_list": "viewer",
         "job_get": "viewer",
         "job_events": "viewer streams",
@@ -304,12 +310,56 @@ async def test_info_tells_about_the_master_and_what_it_found() -> None:
             orphans=["stranger (pid 102)"],
             network="off",
             pressure="ok",
+            memory=2**26,
         )
         assert await ask(master, "info") == expected
         world.store.failing = "disk full"
         world.provider.exit("web")
         await settle()
         assert (await ask(master, "info")).store == "the store can't be written: disk full"
+
+
+async def test_what_a_module_says_of_itself_is_told() -> None:
+    """By its author and by its host; of memory, the whole of the master's where it is one of many there."""
+    world = World()
+    world.provider.within, world.host.own = True, 2**26
+    info = Info("Echo", "1.2", "says it again", "Ann")
+    offers = {"word": Offer("http", "http://127.0.0.1:1")}
+    report = Report(True, info=info, offers=offers, loaded=10.0, asked=12.0, tasks=3, threads=1)
+    async with world.running(spec("w", module=ModuleSpec("m:M")), spec("web")) as master:
+        world.notices.say("w", 1, Word(ready=True, report=report))
+        await settle()
+        (shown,), (other,) = await ask(master, "show", worker="w"), await ask(master, "show", worker="web")
+        assert shown.module == ModuleView(
+            name="Echo",
+            version="1.2",
+            description="says it again",
+            author="Ann",
+            loaded=10.0,
+            asked=12.0,
+            healthy=True,
+            reason="",
+            offers=offers,
+            tasks=3,
+            threads=1,
+            shared=2**26,
+            uncaught=0,
+            last="",
+            code="",
+            swaps=0,
+            refused="",
+        )
+        assert other.module is None
+        found = await ask(master, "info")
+        assert (found.memory, found.modules) == (2**26, ModulesView(running=1, tasks=3, threads=1))
+        world.provider.within = False
+        (shown,) = await ask(master, "show", worker="w")
+        assert shown.module.shared is None
+        await master.stop_worker("w")
+        await settle()
+        (stopped,) = await ask(master, "show", worker="w")
+        assert stopped.module is None
+        assert (await ask(master, "info")).modules == ModulesView()
 
 
 async def test_why_tells_deaths_newest_first_and_the_story_oldest_first() -> None:

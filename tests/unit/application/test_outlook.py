@@ -8,6 +8,7 @@ from beeyard.domain.errors import Unavailable
 from beeyard.domain.messages import Exit
 from beeyard.domain.spec import ProbeSpec, StopStep
 from beeyard.domain.values import Duration, SignalNumber
+from beeyard.domain.worker import Stopping
 from beeyard.ports.prober import Result
 from tests.fakes.clock import settle
 from tests.fakes.world import World, spec
@@ -121,6 +122,25 @@ async def test_a_stop_tells_what_was_sent_and_what_comes() -> None:
         assert told(master) == Outlook(
             "its end: it was killed, and the kernel has not let go of it yet", Coming("another kill", began + 18.0)
         )
+        world.provider.exit("web", Exit(signal=9))
+        await settle()
+
+
+async def test_what_was_killed_within_the_master_waits_for_a_thread_and_no_kernel() -> None:
+    """There is no process that could be gone."""
+    world = World()
+    world.provider.stubborn.add("web")
+    async with world.running(spec("web", stop=(StopStep(SignalNumber(15), Duration(3.0)),))) as master:
+        supervisor = master.supervisors["web"]
+        await master.stop_worker("web")
+        world.provider.reachable = False
+        await world.clock.run(4.0)
+        phase = supervisor.worker.phase
+        assert isinstance(phase, Stopping)
+        within = replace(phase, handle=replace(phase.handle, state={}))
+        supervisor.worker = replace(supervisor.worker, phase=within)
+        assert told(master).waits_for == "its end: it was killed, and its thread in the master has not let go yet"
+        supervisor.worker = replace(supervisor.worker, phase=phase)
         world.provider.exit("web", Exit(signal=9))
         await settle()
 

@@ -85,6 +85,16 @@ async def test_a_package_comes_is_updated_and_goes(bench: Binary) -> None:
         ]
 
 
+async def test_a_package_is_installed_only_for_what_it_runs_as(bench: Binary) -> None:
+    """A program may ask for a process, a module, or both."""
+    async with mastered(bench) as master:
+        for target in ("module", "both"):
+            with pytest.raises(Refused, match=r"hello 2\.0 does not run as module, only as process"):
+                await master.install_package("hello", InstallOptions(target_type=target))
+        assert await master.get_installed_packages() == []
+        assert str(await master.install_package("hello", InstallOptions(target_type="process"))) == "hello 2.0"
+
+
 async def test_what_is_not_there_can_be_neither_updated_nor_taken_away(bench: Binary) -> None:
     """The first is told before any repository is asked."""
     async with mastered(bench) as master:

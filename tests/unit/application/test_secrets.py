@@ -9,6 +9,7 @@ from beeyard.application.operations.show import Show
 from beeyard.domain.access import Grant
 from beeyard.domain.errors import Invalid, Refused, Unavailable
 from beeyard.domain.master import MasterSpec, SecretSource
+from beeyard.domain.module import ModuleSpec
 from beeyard.domain.spec import ProbeSpec, WorkerSpec
 from tests.fakes.world import World, spec
 
@@ -170,14 +171,16 @@ async def test_what_cannot_be_saved_changes_nothing() -> None:
 
 
 async def test_plain_values_are_shown_to_those_alone_who_may_install() -> None:
-    """Of an environment and of a probe's headers; the names say enough."""
+    """Of an environment, of a probe's headers and of what a module is configured with; the names say enough."""
     world = World()
     probe = ProbeSpec("http", target="http://h/", headers={"Authorization": "hunter2"})
     run = {"environment": {"PASSWORD": "hunter2"}, "args": ["-x"]}
-    async with world.running(spec("web", run=run, probes={"readiness": probe})) as master:
+    module = ModuleSpec("echo:create", "/srv", {"password": "hunter2"})
+    async with world.running(spec("web", run=run, probes={"readiness": probe}, module=module)) as master:
         for grant in (Grant("viewer"), Grant("operator"), Grant("admin")):
             [told] = await master.jobs.ask(OPERATIONS["show"], Show("web"), Caller("x", grant))
             assert told.spec.run == {"environment": {"PASSWORD": "[REDACTED]"}, "args": ["-x"]}
             assert told.spec.probes["readiness"].headers == {"Authorization": "[REDACTED]"}
+            assert told.spec.module == ModuleSpec("echo:create", "/srv", {"password": "[REDACTED]"})
         [told] = await master.jobs.ask(OPERATIONS["show"], Show("web"), Caller("x", Grant("viewer", install=True)))
-        assert (told.spec.run, told.spec.probes["readiness"]) == (run, probe)
+        assert (told.spec.run, told.spec.probes["readiness"], told.spec.module) == (run, probe, module)

@@ -10,6 +10,8 @@ from beeyard.application.operations import (
     audit_log,
     audit_verify,
     down,
+    endpoint_get,
+    endpoint_list,
     events,
     info,
     job_cancel,
@@ -35,6 +37,7 @@ from beeyard.application.operations import (
     show,
     start,
     stop,
+    swap,
     token_create,
     token_link,
     token_list,
@@ -45,9 +48,10 @@ from beeyard.application.operations import (
 OPERATIONS: dict[str, Operation] = {
     module.OPERATION.name: module.OPERATION
     for module in (
-        *(ps, info, show, why, logs, events, start, stop, restart, probe, add, remove, apply, down),
+        *(ps, info, show, why, logs, events, start, stop, restart, swap, probe, add, remove, apply, down),
         *(package_list, package_show, package_search, package_install, package_uninstall),
         *(package_lock, package_verify, package_repair, package_gc, package_history, package_why),
+        *(endpoint_list, endpoint_get),
         *(job_list, job_get, job_events, job_cancel),
         *(token_create, token_list, token_link, token_revoke),
         *(audit_log, audit_verify, audit_export),

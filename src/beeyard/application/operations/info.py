@@ -33,11 +33,20 @@ class PackagesView(Struct):
     counts: Counts = msgspec.field(default_factory=Counts)
 
 
+class ModulesView(Struct):
+    """What modules have under way, as their hosts said last, in the master and in processes of their own."""
+
+    running: int = 0
+    tasks: int = 0
+    threads: int = 0
+
+
 class InfoView(Struct):
     """One master. `capabilities` is what each provider can do on this host; `orphans` run and are in no record.
 
     `network` is `ok`, `off`, `changing`, or what is wrong with it; `pressure` is `ok`, or what this host is short of,
-    and how much more patient that makes us (docs/restarts.md).
+    and how much more patient that makes us (docs/restarts.md). `memory` are the bytes of the master with all that runs
+    within it.
     """
 
     version: str
@@ -55,6 +64,8 @@ class InfoView(Struct):
     network: str = ""
     pressure: str = ""
     packages: PackagesView = msgspec.field(default_factory=PackagesView)
+    memory: int | None = None
+    modules: ModulesView = msgspec.field(default_factory=ModulesView)
 
 
 class Info(Request[InfoView]):
@@ -89,7 +100,15 @@ async def info(master: "Master", request: Info, call: Call) -> InfoView:
         network=master.listening.state,
         pressure=_pressure(strain(master.host.pressure())),
         packages=_packages(master.packages),
+        memory=master.host.own_memory(),
+        modules=_modules(master),
     )
+
+
+def _modules(master: "Master") -> ModulesView:
+    heard = [one.notified for one in master.supervisors.values() if one.attempt() is not None]
+    found = [one.report for one in heard if one is not None and one.report is not None]
+    return ModulesView(len(found), sum(one.tasks for one in found), sum(one.threads for one in found))
 
 
 def _packages(installer: "Installer") -> PackagesView:

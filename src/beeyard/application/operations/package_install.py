@@ -9,7 +9,7 @@ from beeyard.application.operations.package_views import Packages, PackageView, 
 from beeyard.application.packages.asked import install
 from beeyard.application.packages.status import PackageStatus
 from beeyard.application.packages.wishes import Wish
-from beeyard.domain.packages import wanted
+from beeyard.domain.packages import Target, wanted
 from beeyard.domain.resolution import Ask
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class Installation(Struct, frozen=True):
 
 class PackageInstall(Request[Installation]):
     """Packages, each perhaps with a version or a range. `downgrade`: an older version than the one that is there will
-    do, where the policies allow that; `force`: bring it again; `newest`: not what is installed if there is a newer one.
+    do, where the policies allow that; `force`: bring it again; `newest`: not what is installed if there is a newer one;
+    `target`: only one that runs as this.
     """
 
     packages: Packages
@@ -34,6 +35,7 @@ class PackageInstall(Request[Installation]):
     downgrade: bool = False
     force: bool = False
     newest: bool = False
+    target: Target | None = None
 
 
 async def package_install(master: "Master", request: PackageInstall, call: Call) -> Installation:
@@ -41,12 +43,12 @@ async def package_install(master: "Master", request: PackageInstall, call: Call)
 
     Raises:
         NotFound: no repository has one.
-        Refused: versions do not go together, or a policy forbids it.
+        Refused: versions do not go together, a policy forbids it, or one does not run as what it is wanted for.
         Untrusted: what came is not what was signed.
         Unavailable: a repository does not answer, or it takes too long.
     """
     asks = [Ask(wanted(text), newest=request.newest or ":latest" in text) for text in request.packages]
-    wish = Wish(timeout=request.timeout or None, downgrade=request.downgrade, force=request.force)
+    wish = Wish(request.timeout or None, request.downgrade, request.force, target=request.target)
 
     def tell(status: PackageStatus) -> None:
         call.tell("progress", {"package": status})

@@ -25,8 +25,8 @@ async def show(master: "Master", request: Show, call: Call) -> list[WorkerDetail
 
 
 def masked(detail: WorkerDetail) -> WorkerDetail:
-    """Without the values in its environment and in its probes' headers: who may not install has no business with
-    passwords."""
+    """Without the values in its environment, in its module's configuration and in its probes' headers: who may not
+    install has no business with passwords."""
     run = dict(detail.spec.run)
     if isinstance(given := run.get("environment"), dict):
         run["environment"] = dict.fromkeys(given, REDACTED)
@@ -34,7 +34,10 @@ def masked(detail: WorkerDetail) -> WorkerDetail:
         role: replace(probe, headers=dict.fromkeys(probe.headers, REDACTED))
         for role, probe in detail.spec.probes.items()
     }
-    return replace(detail, spec=replace(detail.spec, run=run, probes=probes))
+    module = detail.spec.module
+    if module is not None:
+        module = replace(module, config=dict.fromkeys(module.config, REDACTED))
+    return replace(detail, spec=replace(detail.spec, run=run, module=module, probes=probes))
 
 
 OPERATION = Operation("show", Show, show, route="GET /v1/workers/{worker}")

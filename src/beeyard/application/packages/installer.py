@@ -18,9 +18,9 @@ from beeyard.application.packages.shelves import Shelf, shelf
 from beeyard.application.packages.status import Meter, PackageStatus
 from beeyard.application.packages.turns import Tell, Turns
 from beeyard.application.packages.wishes import Ensured, Wish
-from beeyard.domain.errors import BeeyardError, NotFound, Rejected, Unavailable, Untrusted
+from beeyard.domain.errors import BeeyardError, NotFound, Refused, Rejected, Unavailable, Untrusted
 from beeyard.domain.locked import Lock, Locked
-from beeyard.domain.packages import version
+from beeyard.domain.packages import Target, version
 from beeyard.domain.resolution import Ask, Resolution
 from beeyard.domain.sources import PackagesSpec, RepositorySpec, bound
 from beeyard.domain.values import human_duration, human_memory
@@ -195,7 +195,7 @@ class Installer(Inventory):
 
         Raises:
             NotFound: `no_repository`.
-            Refused: `packages_conflict`, `package_in_two_repositories`, `unknown_manager`.
+            Refused: `packages_conflict`, `package_runs_otherwise`, `package_in_two_repositories`, `unknown_manager`.
             Rejected: `package_needs_memory`; as for room on the disk it is the host that says no.
             Untrusted, Rejected, Unavailable: `package_install_timeout`, and what repositories and managers say.
         """
@@ -228,6 +228,9 @@ class Installer(Inventory):
     async def _ensure(self, asks: Sequence[Ask], wish: Wish, tell: Tell) -> Ensured:
         gathered, chosen = await self.resolve(asks, wish)
         asked = {ask.wanted.name for ask in asks}
+        if wish.target is not None:
+            for name in sorted(asked):
+                self._require_target(name, chosen[name].version, gathered, wish.target)
         try:
             async with asyncio.TaskGroup() as tasks:  # One that fails ends the others: what they brought is kept.
                 works = [
@@ -242,6 +245,17 @@ class Installer(Inventory):
         done = [work.result() for work in works]
         fresh, joined = (tuple(one for one, how in done if how == kind) for kind in ("fresh", "joined"))
         return Ensured(tuple(one for one, _ in done), fresh, chosen, joined)
+
+    def _require_target(self, name: str, chosen: str, gathered: Gathered, target: Target) -> None:
+        """Before anything of it comes."""
+        found = gathered.offered(name, chosen)
+        manifest = self.require(name, f"=={chosen}").manifest if found is None else found[1].manifest
+        if lacking := " and ".join(manifest.lacks(target)):
+            text = "{package} {version} does not run as {lacking}, only as {types}"
+            types = " and ".join(manifest.supported_types) or "what other packages need"
+            hint = "ask for that, or for a version that does"
+            fields = {"package": name, "version": manifest.version, "lacking": lacking, "types": types}
+            raise Refused("package_runs_otherwise", text, hint=hint, **fields)
 
     async def _have(
         self, name: str, chosen: str, gathered: Gathered, tell: Tell, *, again: bool

@@ -14,7 +14,7 @@ from beeyard.application.packages.status import PackageStatus, at_rest
 from beeyard.application.packages.supplies import Supplies
 from beeyard.application.packages.wishes import Wish, note
 from beeyard.domain.errors import Invalid, NotFound, Refused, Untrusted
-from beeyard.domain.packages import Wanted, is_channel, range_of, wanted
+from beeyard.domain.packages import Target, Wanted, is_channel, range_of, wanted
 from beeyard.domain.resolution import Ask
 from beeyard.domain.sources import bound
 from beeyard.domain.spec import WorkerSpec
@@ -27,13 +27,15 @@ PROGRAM = "the program"
 
 class InstallOptions(Struct, frozen=True):
     """`version`: one, or a range; empty: the newest, or what is there. `repository`: only from this one. `timeout`:
-    seconds, less than the policies allow. `allow_downgrade`: if the policies do. `force`: bring it again."""
+    seconds, less than the policies allow. `allow_downgrade`: if the policies do. `force`: bring it again.
+    `target_type`: refuse one that does not run as this."""
 
     version: str = ""
     repository: str = ""
     timeout: float | None = None
     allow_downgrade: bool = False
     force: bool = False
+    target_type: Target | None = None
 
 
 class UpdateOptions(Struct, frozen=True):
@@ -110,7 +112,8 @@ class PackageCalls(ABC):
 
         Raises:
             NotFound: no repository may have it.
-            Refused: versions do not go together, a policy forbids it, or it belongs to another repository.
+            Refused: versions do not go together, a policy forbids it, it belongs to another repository, or it does not
+                run as what it is wanted for.
             Untrusted, Rejected, Unavailable: what came is not what was signed, there is no room, it takes too long.
         """
         belongs = bound(name, self.packages.spec.repositories)
@@ -118,7 +121,7 @@ class PackageCalls(ABC):
             text, hint = "{package} comes from {belongs}, not from {repository}", "`packages:` of a repository says so"
             fields = {"package": name, "belongs": belongs.name, "repository": options.repository}
             raise Refused("package_elsewhere", text, hint=hint, **fields)
-        wish = Wish(options.timeout, options.allow_downgrade, options.force)
+        wish = Wish(options.timeout, options.allow_downgrade, options.force, target=options.target_type)
         channel = options.version if is_channel(options.version) else ""
         asked = Wanted(name, channel=channel) if channel else _wanted(name, options.version)
         return await self._install(Ask(asked), wish, by)

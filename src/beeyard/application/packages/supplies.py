@@ -168,7 +168,7 @@ class Supplies:
         try:
             needs = self._choices.company(worker, installed)
             places = {one.manifest.name: one.path for one in needs}
-            run = self._providers[spec.provider].equip(spec, manifest, installed.path, places)
+            equipment = self._providers[spec.provider].equip(spec, manifest, installed.path, places)
         except BeeyardError as error:
             return error.advised
         return Supply(
@@ -178,7 +178,8 @@ class Supplies:
             digest=installed.digest,
             path=installed.path,
             trust=installed.trust,
-            run=run,
+            run=equipment.run,
+            module=equipment.module,
             probes=probes_of(manifest.health_check, spec.endpoints),
             channel=wanted(spec.package).channel,
             needs=tuple(one.digest for one in needs),

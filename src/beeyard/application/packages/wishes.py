@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from beeyard.domain.packages import Target
 from beeyard.domain.resolution import Resolution
 from beeyard.ports.package_manager import Installed
 
@@ -18,13 +19,14 @@ class Wish(Struct, frozen=True):
     """How a package is to be had. None: as the policies say.
 
     `force`: bring it again although it is there. `downgrade`: an older version than the one there will do. `beside`:
-    the one there is somebody else's, so that an older one is no downgrade.
+    the one there is somebody else's, so that an older one is no downgrade. `target`: what it has to run as.
     """
 
     timeout: float | None = None
     downgrade: bool = False
     force: bool = False
     beside: bool = False
+    target: Target | None = None
 
 
 class Ensured(Struct, frozen=True):

@@ -10,7 +10,7 @@ from beeyard.application.packages.installer import Installer
 from beeyard.application.packages.status import FETCHED, PackageStatus
 from beeyard.application.packages.wishes import Wish
 from beeyard.domain.errors import BeeyardError, Refused, Rejected, Unavailable, Untrusted
-from beeyard.domain.packages import wanted
+from beeyard.domain.packages import Target, wanted
 from beeyard.domain.resolution import Ask
 from beeyard.domain.sources import PackagePolicies, PackagesSpec
 from beeyard.domain.values import Duration
@@ -260,3 +260,20 @@ async def test_a_package_that_needs_more_memory_than_there_is_does_not_come() ->
     made._host.memory = 2**29  # type: ignore[attr-defined]
     with pytest.raises(Rejected, match=r"caddy 1\.0 needs 1\.0 GB of free memory, this host has 512 MB"):
         await made.ensure(asks("caddy"))
+
+
+@pytest.mark.parametrize(("target", "lacking"), [("process", ""), ("module", "module"), ("both", "module"), (None, "")])
+async def test_a_package_comes_only_for_what_it_runs_as(target: Target | None, lacking: str) -> None:
+    """Otherwise nothing of it is brought; also when it is there already."""
+    manager = FakePackageManager(offer("caddy", "1.0", "lib"), offer("lib"))
+    made = installer(manager)
+    for there in ([], ["caddy 1.0", "lib 1.0"]):
+        assert versions(made) == there
+        if not lacking:
+            await made.ensure(asks("caddy"), Wish(target=target))
+            continue
+        with pytest.raises(Refused) as refused:
+            await made.ensure(asks("caddy"), Wish(target=target))
+        assert str(refused.value) == f"caddy 1.0 does not run as {lacking}, only as process"
+        await made.ensure(asks("caddy"))
+    assert versions(made) == ["caddy 1.0", "lib 1.0"]
