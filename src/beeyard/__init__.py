@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from beeyard.application.operations.audit_verify import AuditVerify as AuditVerify
     from beeyard.application.operations.down import Down as Down
     from beeyard.application.operations.down import DownView as DownView
+    from beeyard.application.operations.endpoint_get import EndpointGet as EndpointGet
+    from beeyard.application.operations.endpoint_list import EndpointList as EndpointList
     from beeyard.application.operations.events import Events as Events
     from beeyard.application.operations.info import Info as Info
     from beeyard.application.operations.info import InfoView as InfoView
@@ -90,6 +92,7 @@ if TYPE_CHECKING:
     from beeyard.domain.spec import StopStep as StopStep
     from beeyard.domain.spec import WorkerSpec as WorkerSpec
     from beeyard.domain.values import WorkerId as WorkerId
+    from beeyard.entrypoints.connecting import connect as connect
     from beeyard.entrypoints.embedded import Master as Master
     from beeyard.entrypoints.http.async_client import AsyncClient as AsyncClient
     from beeyard.entrypoints.http.async_client import AsyncJob as AsyncJob
@@ -104,6 +107,7 @@ if TYPE_CHECKING:
     from beeyard.ports.package_manager import Remembered as Remembered
     from beeyard.ports.package_store import Damage as Damage
     from beeyard.ports.package_store import Reclaimed as Reclaimed
+    from beeyard.sdk.endpoints import EndpointView as EndpointView
 
 _NAMES = {
     "application.operations.add": ["Add"],
@@ -112,6 +116,8 @@ _NAMES = {
     "application.operations.audit_log": ["AuditLog"],
     "application.operations.audit_verify": ["AuditVerify"],
     "application.operations.down": ["Down", "DownView"],
+    "application.operations.endpoint_get": ["EndpointGet"],
+    "application.operations.endpoint_list": ["EndpointList"],
     "application.operations.events": ["Events"],
     "application.operations.info": ["Info", "InfoView"],
     "application.operations.job_cancel": ["JobCancel"],
@@ -137,6 +143,7 @@ _NAMES = {
     "application.operations.show": ["Show"],
     "application.operations.start": ["Start"],
     "application.operations.stop": ["Stop"],
+    "application.operations.swap": ["Swap", "SwapView"],
     "application.operations.token_create": ["TokenCreate", "TokenCreated"],
     "application.operations.token_link": ["LoginLink", "TokenLink"],
     "application.operations.token_list": ["TokenList", "TokenView"],
@@ -156,6 +163,7 @@ _NAMES = {
     "domain.sources": ["PackagePolicies", "PackagesSpec", "RepositorySpec"],
     "domain.spec": ["Backoff", "Endpoint", "LogSpec", "ProbeSpec", "RestartPolicy", "StopStep", "WorkerSpec"],
     "domain.values": ["WorkerId"],
+    "entrypoints.connecting": ["connect"],
     "entrypoints.embedded": ["Master"],
     "entrypoints.http.async_client": ["AsyncClient", "AsyncJob"],
     "entrypoints.http.client": ["Client", "Job"],
@@ -163,6 +171,7 @@ _NAMES = {
     "ports.logs": ["LogLine"],
     "ports.package_manager": ["Installed", "Offered", "PackageManager", "Remembered"],
     "ports.package_store": ["Damage", "Reclaimed"],
+    "sdk.endpoints": ["EndpointView"],
 }
 
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}

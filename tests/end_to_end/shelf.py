@@ -31,6 +31,27 @@ class Shelf:
         publish(self.workshop)
         return self
 
+    def put_module(self, name: str, version: str, code: str) -> "Shelf":
+        """A build that is a module only: the factory `create` of its file shop/service.py."""
+        entry = {"module_path": "shop/service.py", "entry_point": "create"}
+        source = self._source(name, version, {"name": name, "version": version, "module": entry})
+        (source / "shop").mkdir()
+        (source / "shop" / "service.py").write_text(code)
+        add(self.workshop, [self._built(source)], "acme")
+        publish(self.workshop)
+        return self
+
+    def put_wasm(self, name: str, version: str, text: str) -> "Shelf":
+        """A build whose executable is this WebAssembly."""
+        entry = {"path": "bin/serve.wat", "args": ["-v"]}
+        source = self._source(name, version, {"name": name, "version": version, "executable": entry})
+        (source / "bin").mkdir()
+        (source / "bin" / "serve.wat").write_text(text)
+        (source / "bin" / "serve.wat").chmod(0o755)
+        add(self.workshop, [self._built(source)], "acme")
+        publish(self.workshop)
+        return self
+
     def promote(self, package: str, channel: str) -> None:
         """As `beeyard repo promote`, and `publish`."""
         promote(self.workshop, package, channel)
@@ -47,16 +68,23 @@ class Shelf:
         return {"name": name, **where, "root": str(self.folder / "metadata" / "1.root.json"), **more}
 
     def _build(self, name: str, version: str, script: str, ballast: int, manifest: dict[str, Any]) -> Path:
-        source = self.home / "sources" / f"{name}-{version}"
-        source.mkdir(parents=True)
+        written = {"name": name, "version": version, "executable": {"path": "serve"}, **manifest}
+        source = self._source(name, version, written)
         program = source / "serve"
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
         if ballast:
             with open("/dev/urandom", "rb") as noise:
                 (source / "ballast").write_bytes(noise.read(ballast))
-        written = {"name": name, "version": version, "executable": {"path": "serve"}, **manifest}
-        (source / "package.yaml").write_bytes(msgspec.json.encode(written))  # JSON is YAML.
+        return self._built(source)
+
+    def _source(self, name: str, version: str, manifest: dict[str, Any]) -> Path:
+        source = self.home / "sources" / f"{name}-{version}"
+        source.mkdir(parents=True)
+        (source / "package.yaml").write_bytes(msgspec.json.encode(manifest))  # JSON is YAML.
+        return source
+
+    def _built(self, source: Path) -> Path:
         return Path(build(str(source), str(self.home / "built"), None)[0].payload)
 
 

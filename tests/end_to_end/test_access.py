@@ -33,8 +33,9 @@ SPEC = {"provider": "process", "run": {"executable_path": "/bin/true"}, "enabled
 HARMLESS: dict[str, dict[str, Any]] = {
     **{name: {} for name in ("ps", "info", "events", "job_list", "token_list", "token_link")},
     **{name: {} for name in ("audit_log", "audit_verify", "audit_export")},
-    **{name: {"workers": ["NAME"]} for name in ("start", "stop", "restart", "remove", "logs")},
-    **{name: {"worker": "NAME"} for name in ("show", "why", "probe")},
+    **{name: {"workers": ["NAME"]} for name in ("start", "stop", "restart", "swap", "remove")},
+    **{name: {"workers": ["NAME"]} for name in ("logs", "endpoint_list")},
+    **{name: {"worker": "NAME"} for name in ("show", "why", "probe", "endpoint_get")},
     **{name: {"id": JOB} for name in ("job_get", "job_events", "job_cancel")},
     **{name: {} for name in ("package_list", "package_search", "package_history", "package_verify", "package_repair")},
     **{name: {"package": "nothing"} for name in ("package_show", "package_why")},
@@ -105,7 +106,7 @@ def test_every_operation_has_a_role_and_is_tried() -> None:
     assert set(HARMLESS) | {"down"} == set(OPERATIONS)
     more = {name: operation.role for name, operation in OPERATIONS.items() if operation.role != "viewer"}
     assert more == {
-        **dict.fromkeys(("start", "stop", "restart", "probe", "add", "remove", "apply"), "operator"),
+        **dict.fromkeys(("start", "stop", "restart", "swap", "probe", "add", "remove", "apply"), "operator"),
         **dict.fromkeys(("package_install", "package_uninstall", "package_verify", "package_repair"), "operator"),
         **dict.fromkeys(("package_gc", "package_history", "package_lock"), "operator"),
         **dict.fromkeys(("down", "token_create", "token_list", "token_link", "token_revoke"), "admin"),

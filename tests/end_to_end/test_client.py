@@ -22,7 +22,9 @@ import beeyard
 from beeyard import AsyncClient, Client
 from beeyard.application.operation import Operation
 from beeyard.application.operations import BY_REQUEST, OPERATIONS
-from beeyard.domain.spec import ProbeSpec
+from beeyard.domain.module import ModuleSpec
+from beeyard.domain.spec import Endpoint, ProbeSpec, WorkerSpec
+from beeyard.domain.values import WorkerId
 from beeyard.entrypoints.cli.commands import COMMANDS
 from tests.end_to_end.calls import Caller, certificate, listen, url_of
 from tests.end_to_end.workers import asked, program, shell
@@ -179,6 +181,12 @@ def a_shelf(folder: Path) -> Path:
     return folder / "shelf"
 
 
+def a_module(folder: Path, name: str) -> WorkerSpec:
+    """A worker within the master that does nothing."""
+    (folder / "idle.py").write_text("from beeyard.sdk import Module\n\nclass Idle(Module):\n    pass\n")
+    return WorkerSpec(WorkerId(name), "module", {}, module=ModuleSpec("idle:Idle", str(folder)))
+
+
 class Scene:
     """A Beeyard with a worker that runs, one that wrote something, and one that never gets ready."""
 
@@ -191,9 +199,15 @@ class Scene:
             shell("writer", "echo one; echo two; exec sleep infinity"),
             shell("never", "exec sleep infinity", probes={"readiness": asked("/bin/false")}),
             program("gone", "/bin/sleep", "infinity", enabled=False),
-            program("steady", "/bin/sleep", "infinity", probes={"liveness": ProbeSpec("process")}),
+            program(
+                "steady",
+                *SLEEP,
+                probes={"liveness": ProbeSpec("process")},
+                endpoints={"http": Endpoint("http", path="/v1")},
+            ),
+            a_module(folder, "within"),
         )
-        made.running("web", "writer")
+        made.running("web", "writer", "within")
         shelf = {"name": "shelf", "path": str(a_shelf(folder)), "trust": "unsigned"}
         made.ask("apply", specs=[], origin="packages", master={"packages": {"repositories": [shelf]}})
         made.ask("package_install", packages=["tool"])
@@ -283,9 +297,12 @@ QUESTIONS: dict[str, tuple[Ask, Same, int | None]] = {
     "start": (lambda scene, who: beeyard.Start(["web"]), ids_and_states, None),
     "stop": (lambda scene, who: beeyard.Stop(["gone"], wait=False), ids_and_states, None),
     "restart": (lambda scene, who: beeyard.Restart(["web"], timeout=9.0), ids_and_states, None),
+    "swap": (lambda scene, who: beeyard.Swap(["within"], timeout=9.0), whole, None),
     "add": (its_own_worker, lambda views: [(view["state"], view["ready"]) for view in views], None),
     "remove": (its_old_worker, lambda names: [name.partition("-")[0] for name in names], None),
     "apply": (lambda scene, who: scene.applied, lambda applied: applied["plan"], None),
+    "endpoint_list": (lambda scene, who: beeyard.EndpointList(["steady"]), whole, None),
+    "endpoint_get": (lambda scene, who: beeyard.EndpointGet("steady", "http"), whole, None),
     "job_list": (lambda scene, who: beeyard.JobList(limit=2), whole, None),
     "job_get": (lambda scene, who: beeyard.JobGet(scene.job.id), whole, None),
     "job_events": (lambda scene, who: beeyard.JobEvents(scene.job.id), whole, None),
@@ -345,7 +362,7 @@ def test_it_is_answered_alike_whoever_asks_however(scene: Scene, name: str) -> N
 def test_down_ends_all_whoever_asks(fresh_yard: Yard, tmp_path: Path, which: int) -> None:
     """Workers, master, launcher and pump."""
     scene = Scene(fresh_yard, tmp_path)
-    assert scene.askers[which].ask(beeyard.Down(timeout=10.0)) == {"ended": 6, "stuck": [], "left": []}
+    assert scene.askers[which].ask(beeyard.Down(timeout=10.0)) == {"ended": 7, "stuck": [], "left": []}
     eventually(lambda: fresh_yard.marked() == [], "all ended")
 
 

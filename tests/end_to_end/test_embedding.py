@@ -2,15 +2,19 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 import beeyard
+from beeyard.domain.module import ModuleSpec
 from beeyard.domain.values import WorkerId
 from beeyard.launcher.locks import holder
+from beeyard.sdk import Module
 from tests.fakes.packages import FakePackageManager, offer
 from tests.yard import Yard, eventually
 
@@ -60,6 +64,22 @@ async def test_what_keeps_running_is_taken_over(tmp_path: Path) -> None:
             assert await pid_of(master) == pid
     finally:
         Yard(tmp_path).end()
+
+
+class Quiet(Module[Any]):
+    """A module of this very program."""
+
+
+async def test_a_module_of_the_program_itself_runs_within_it(tmp_path: Path) -> None:
+    """It is known by the name that it was registered with, and ends with the master."""
+    beeyard.Master.register_native_module_factory("test-embedded", Quiet)
+    async with beeyard.Master.open(str(tmp_path)) as master:
+        spec = beeyard.WorkerSpec(WorkerId("quiet"), "module", {}, module=ModuleSpec("test-embedded"))
+        await master.add_workers([sleeper(), spec])
+        assert await master.until(lambda: master.get_worker_state_with_diagnostics("quiet").ready, 15)
+        assert [view.id for view in master.get_running_modules()] == ["quiet"]
+        assert "quiet" in [thread.name for thread in threading.enumerate()]
+    assert "quiet" not in [thread.name for thread in threading.enumerate()]
 
 
 async def test_a_second_master_is_refused(tmp_path: Path) -> None:

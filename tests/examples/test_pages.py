@@ -1,7 +1,8 @@
 """What pages of docs/ say, done: their files written, each command and each program run against a real Beeyard.
 
 In a page of `RUN` every block counts, from top to bottom, in one folder and one shell. A block whose first line is
-`# NAME` is that file. Of a console block each line after `$ ` is typed, and what stands below it has to be its output:
+`# NAME`, or `;; NAME`, is that file. Of a console block each line after `$ ` is typed, and what stands below it has to
+be its output:
 
 - `…` stands for anything, within a line and for whole lines;
 - dates, times, amounts of time and memory, and numbers of three digits and more stand for any other; so does the number
@@ -25,11 +26,14 @@ from tests.yard import Yard, eventually, launcher_program, master_program, yard
 
 BIN = Path(sys.executable).parent
 MARK = "@@@"
-RUN = ("http-api", "kinds", "limits", "older-files", "order", "packages", "probes", "reload")
+RUN = (
+    *("clients", "http-api", "kinds", "limits", "modules", "older-files", "order", "packages", "probes", "reload"),
+    "wasm",
+)
 MASTER_RUNS = ("http-api",)
 """Pages that begin where a master runs; the others bring it up."""
 
-_NAME = re.compile(r"# ([\w-]+\.\w+)\n")
+_NAME = re.compile(r"(?:#|;;) ([\w-]+\.\w+)\n")
 _LOOK = re.compile(r"beeyard (ps|why|show|logs)\b")
 _TIME = r"(?:less than )?\d+(\.\d+)?(ms|s|m|h)\b"
 _ANY = re.compile(rf"\d+-\d\d-\d\d|\d\d:\d\d:\d\d|\d+(\.\d+)? [KMG]B|{_TIME}( {_TIME})*|\d{{3,}}")

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from beeyard.domain import messages
 from beeyard.domain.limits import Limit, Limits
+from beeyard.domain.module import ModuleSpec
 from beeyard.domain.spec import Backoff, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, SignalNumber, WorkerId
 from beeyard.launcher import kernel
@@ -62,6 +63,7 @@ def shell(name: str, script: str, restart: RestartPolicy, **more: typing.Any) ->
     )
 
 
+WITHIN = ModuleSpec("within:Speaking", str(Path(__file__).parent))
 ALIVE = ProbeSpec("exec", command=("/bin/true",), period=Duration(0.2), timeout=Duration(5.0))
 WORKERS = [
     WorkerSpec(id=WorkerId("silent"), provider="process", run={"executable_path": "/bin/sleep", "args": ["100000"]}),
@@ -113,6 +115,10 @@ def provoke(yard: Yard, point: str) -> None:
             case [_, "unwatch" | "release"]:
                 yard.ask("add", specs=[shell("passing", "sleep 100", LATER)])
                 yard.ask("remove", workers=["passing"], stop=True)
+            case [_, "pipes"]:
+                name = f"within-{time.monotonic_ns()}"
+                yard.ask("add", specs=[WorkerSpec(WorkerId(name), "module", {}, module=WITHIN)])
+                yard.ask("remove", workers=[name], stop=True)
             case ["launcher", "hello" | "adopt"] | ["pump", "hello"]:
                 os.kill(yard.pid("master" if point.startswith("launcher") else "pump"), signal.SIGKILL)
             case ["pump", "watch"]:

@@ -10,8 +10,9 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NoReturn
 
 from beeyard import bootstrap
 from beeyard.adapters.host.launcher import quit_launcher
@@ -128,5 +129,13 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main)
 
 
+def end(code: int) -> NoReturn:
+    """End the process. Python would wait for threads that a module left behind, however long."""
+    if threading.active_count() > 1:
+        logging.shutdown()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    end(main(sys.argv[1]))

@@ -7,15 +7,31 @@ from contextlib import asynccontextmanager
 from beeyard import bootstrap
 from beeyard.adapters.host.launcher import quit_launcher
 from beeyard.application import master as application
+from beeyard.application.views import WorkerView
 from beeyard.domain.errors import Refused, Unavailable
 from beeyard.entrypoints import package_folder
 from beeyard.launcher.locks import holder, lock
 from beeyard.launcher.paths import Paths
 from beeyard.ports.package_manager import PackageManager
+from beeyard.sdk import loading
+from beeyard.sdk.module import Factory
 
 
 class Master(application.Master):
     """The master, for use inside a program of one's own."""
+
+    @staticmethod
+    def register_native_module_factory(name: str, factory: Factory) -> None:
+        """Let workers of this program name this factory: `module_name: NAME`, with the provider `module`.
+
+        Raises ValueError for a name that is taken by another one, or that has a colon: so plugins are named.
+        """
+        loading.register_native_module_factory(name, factory)
+
+    def get_running_modules(self) -> list[WorkerView]:
+        """The workers that run as modules within this program, in the order in which they were added."""
+        views = self.get_all_worker_states_with_diagnostics()
+        return [view for view in views if view.provider == "module" and view.state == "running"]
 
     @classmethod
     @asynccontextmanager
@@ -30,8 +46,9 @@ class Master(application.Master):
         """Supervise from within this program, with state in this folder. The launcher then starts no master.
 
         Args:
-            keep_running: leave workers running at the end; whoever opens the folder next takes them over. Else they
-                are stopped, dependents first, and started again by the next to open.
+            keep_running: leave workers running at the end; whoever opens the folder next takes them over, and starts
+                those anew that ran within this program. Else they are stopped, dependents first, and started again by
+                the next to open.
             shutdown_timeout: seconds until a worker that does not stop is killed.
             managers: package managers of one's own, as `set_package_manager` takes them; given here they are there when
                 workers of an earlier master are taken over.

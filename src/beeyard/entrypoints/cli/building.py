@@ -14,6 +14,7 @@ from beeyard.domain.errors import Invalid, Problem, Unavailable
 from beeyard.domain.file_list import Fault
 from beeyard.domain.links import Links
 from beeyard.domain.packages import Description, FileEntry, Manifest, Platform
+from beeyard.entrypoints.cli.defining import defined
 from beeyard.entrypoints.settings import package_file
 from beeyard.entrypoints.settings.package_file import Written
 from beeyard.entrypoints.settings.tree import Report
@@ -57,7 +58,7 @@ def build(folder: str, output: str, platform: str | None) -> tuple[Built, Collec
     found = collect(folder, without)
     if found.faults:
         raise _unfit(folder, found.faults)
-    _check(written, found.files)
+    _check(written, found.files, folder)
     return _write(manifest, folder, found.files, Path(output)), found
 
 
@@ -87,23 +88,27 @@ def _unfit(folder: str, faults: Sequence[Fault]) -> Invalid:
     return Invalid("package_unfit", text, problems=problems, count=count, folder=folder)
 
 
-def _check(written: Written, files: Sequence[FileEntry]) -> None:
+def _check(written: Written, files: Sequence[FileEntry], folder: str) -> None:
     """What the package runs is in it, and can be run. Raises Invalid."""
     report = Report()
     here = {entry.path: entry for entry in files}
     links = Links({entry.path: entry.link for entry in files if entry.link})
     process, module = written.manifest.process, written.manifest.module
-    for key, path in (
-        ("executable_path", process.executable_path if process else None),
-        ("module_path", module.module_path if module else None),
-    ):
-        if path is None:
-            continue
-        entry = here.get(links.end(path) or "")
+    if process:
+        entry = here.get(links.end(process.executable_path) or "")
         if entry is None:
-            report.wrong(written.places[key], "a file of this package")
-        elif key == "executable_path" and not entry.executable:
-            report.wrong(written.places[key], "a file that can be executed", f"chmod +x {path}")
+            report.wrong(written.places["executable_path"], "a file of this package")
+        elif not entry.executable:
+            hint = f"chmod +x {process.executable_path}"
+            report.wrong(written.places["executable_path"], "a file that can be executed", hint)
+    if module:
+        path = module.module_path if module.module_path.endswith(".py") else f"{module.module_path}/__init__.py"
+        if links.end(module.module_path) in here and path != module.module_path:
+            report.wrong(written.places["module_path"], "a file that ends in .py, or a package's folder")
+        elif links.end(path) not in here:
+            report.wrong(written.places["module_path"], "a file of this package")
+        else:
+            defined(Path(folder, path), module, written.places, report)
     if report.problems:
         raise package_file.invalid(next(iter(written.places.values())).file, report)
 

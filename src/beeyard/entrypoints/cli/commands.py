@@ -9,9 +9,11 @@ from beeyard.application.operations import OPERATIONS
 from beeyard.entrypoints.cli.asking import ask
 from beeyard.entrypoints.cli.byhand import by_hand, common, config, reload
 from beeyard.entrypoints.cli.groups import Commands
+from beeyard.entrypoints.cli.new import new
 from beeyard.entrypoints.cli.package import build
 from beeyard.entrypoints.cli.parameters import parameters
 from beeyard.entrypoints.cli.repo import repo
+from beeyard.entrypoints.cli.run import run
 from beeyard.entrypoints.cli.target import Target
 
 FIRST = (
@@ -27,16 +29,20 @@ FIRST = (
         "start",
         "stop",
         "restart",
+        "swap",
         "probe",
         "add",
         "remove",
         "info",
+        "run",
+        "new",
     ),
-    *("job", "token", "audit", "config", "package", "repo"),
+    *("endpoint", "job", "token", "audit", "config", "package", "repo"),
 )
 """The order in --help; whatever else there is comes after these."""
 
 GROUPS = {
+    "endpoint": "Tell where workers are to be reached.",
     "job": "Look at what was asked, and how it goes.",
     "token": "Say who may ask over the network.",
     "package": "Install what workers run from, and look after it; make packages.",
@@ -49,12 +55,12 @@ def made(operation: Operation) -> click.Command:
     """The command that asks for the operation and prints the reply."""
 
     @click.pass_obj
-    def run(target: Target, /, as_json: bool, reason: str = "", **fields: Any) -> None:
+    def asking(target: Target, /, as_json: bool, reason: str = "", **fields: Any) -> None:
         ask(target, operation, fields, as_json, reason)
 
     short = operation.summary.partition(";")[0].partition(":")[0].rstrip(".")
     params = [*parameters(operation.request), *common(changes=operation.changes)]
-    return click.Command(operation.name, params=params, callback=run, help=operation.summary, short_help=short)
+    return click.Command(operation.name, params=params, callback=asking, help=operation.summary, short_help=short)
 
 
 def _commands() -> dict[str, click.Command]:
@@ -70,7 +76,7 @@ def _commands() -> dict[str, click.Command]:
         else:
             by_name[noun] = command
     groups["package"].add_command(build)
-    by_name |= {**groups, "reload": reload(), "config": config(), "repo": repo()}
+    by_name |= {**groups, "reload": reload(), "config": config(), "repo": repo(), "run": run, "new": new}
     order = [*(name for name in FIRST if name in by_name), *(name for name in by_name if name not in FIRST)]
     return {name: by_name[name] for name in order}
 

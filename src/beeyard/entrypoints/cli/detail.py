@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from beeyard.application.views import LimitView, WorkerDetail
+from beeyard.application.views import LimitView, ModuleView, WorkerDetail
 from beeyard.domain.limits import LimitName, amount
 from beeyard.domain.values import human_duration, human_memory
 from beeyard.entrypoints.cli.asked import standing
@@ -42,7 +42,8 @@ class Detail:
             rows.append(("up", human_duration(max(0.0, self._now - worker.since))))
         if view.usage is not None:
             cpu = "" if view.usage.cpu is None else f"{view.usage.cpu:.2f} cores, "
-            rows.append(("uses", f"{cpu}{human_memory(view.usage.memory)}"))
+            size = view.usage.memory
+            rows.append(("uses", f"{cpu}{_shared(view.module) if size is None else human_memory(size)}"))
         rows.append(("wanted", f"{worker.wanted}, by {worker.origin}"))
         rows.append(("attempt", f"{worker.attempt}; {view.failures} of its ends count towards its restart budget"))
         if (supply := view.supply) is not None:
@@ -52,6 +53,9 @@ class Detail:
         rows += [(name, address) for name, address in worker.endpoints.items()]
         rows += [(role, standing(probe)) for role, probe in view.probes.items()]
         rows += [(name.partition(".")[2], restricted(name, limit)) for name, limit in view.limits.items()]
+        rows += [] if view.module is None else [("module", hosted(view.module, self._now))]
+        rows += [] if view.module is None else offered(view.module)
+        rows += [("grows", text) for text in view.grows]
         rows += [("waits for", view.waits_for)] if view.waits_for else []
         rows += [("needed by", ", ".join(view.needed_by))] if view.needed_by else []
         rows += [("not now", f"{operation}: {why}") for operation, why in view.refused.items()]
@@ -59,6 +63,44 @@ class Detail:
 
     def _paint(self, text: str, style: str) -> str:
         return painted(text, style) if self._colour else text
+
+
+def hosted(module: ModuleView, now: float) -> str:
+    """`Echo 1.2 by Ann: says it again; loaded 1h ago, healthy 3s ago; 3 tasks, 1 thread; code 1f2e3d4c5b6a`."""
+    author = f"by {module.author}" if module.author else ""
+    called = " ".join(filter(None, (module.name, module.version, author)))
+    parts = [": ".join(filter(None, (called, module.description)))]
+    said = f"loaded {human_duration(max(0.0, now - module.loaded))} ago"
+    if module.asked is not None:
+        how = "healthy" if module.healthy else f"unhealthy ({module.reason})"
+        said += f", {how} {human_duration(max(0.0, now - module.asked))} ago"
+    parts.append(said)
+    parts.append(f"{_counted(module.tasks, 'task')}, {_counted(module.threads, 'thread')}")
+    if module.code:
+        asked = f", asked to swap {_counted(module.swaps, 'time')}" if module.swaps else ""
+        parts.append(f"code {module.code}{asked}")
+    if module.refused:
+        parts.append(f"the last swap was refused: {module.refused}")
+    if module.uncaught:
+        parts.append(f"{_counted(module.uncaught, 'error')} that nobody caught, the last {module.last}")
+    return "; ".join(filter(None, parts))
+
+
+def offered(module: ModuleView) -> list[tuple[str, str]]:
+    """What it registered, a row each: `metrics http http://127.0.0.1:9100`."""
+    rows = [f"{name} {offer.protocol} {offer.address}" for name, offer in sorted(module.offers.items())]
+    return [("offers", text) for text in rows]
+
+
+def _shared(module: ModuleView | None) -> str:
+    """Of one in the master: nobody can tell whose memory it is."""
+    if module is None or module.shared is None:
+        return "memory of the master"
+    return f"memory of the master ({human_memory(module.shared)} with all that runs in it)"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def restricted(name: LimitName, limit: LimitView) -> str:

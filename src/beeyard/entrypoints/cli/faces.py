@@ -8,11 +8,12 @@ from typing import Any
 from beeyard.application.operations.down import DownView
 from beeyard.application.operations.info import InfoView
 from beeyard.application.operations.probe import ProbeAnswer
+from beeyard.application.operations.swap import SwapView
 from beeyard.application.operations.why import WhyView
 from beeyard.application.views import WorkerDetail, WorkerView
 from beeyard.domain.errors import Rejected
 from beeyard.entrypoints.cli import ledger, render
-from beeyard.entrypoints.cli.screen import colours, height, say, show, width
+from beeyard.entrypoints.cli.screen import colours, height, printable, say, show, width
 from beeyard.entrypoints.cli.target import Target
 
 Face = Callable[[Target, Any, Any], None]
@@ -94,6 +95,26 @@ def check_probed(target: Target, request: Any, answers: Sequence[ProbeAnswer]) -
         raise Rejected("probe_failed", "failed: {probes}", probes=", ".join(bad), hint=hint)
 
 
+def swapped(target: Target, request: Any, views: Sequence[SwapView]) -> None:
+    """A line a worker. Raises Rejected naming those that go on with the code they had."""
+    show("\n".join(_swapped(view) for view in views))
+    check_swapped(target, request, views)
+
+
+def check_swapped(target: Target, request: Any, views: Sequence[SwapView]) -> None:
+    """Raises Rejected: `not_swapped`."""
+    if bad := [view for view in views if view.refused]:
+        hint = f"the old code goes on; {target.command(f'logs {bad[0].worker}')} tells more"
+        raise Rejected("not_swapped", "not swapped: {workers}", workers=", ".join(one.worker for one in bad), hint=hint)
+
+
+def _swapped(view: SwapView) -> str:
+    if view.refused:
+        return f"{view.worker}: {printable(view.refused)}"
+    same = view.before == view.code
+    return f"{view.worker}: {'made anew of the same code' if same else f'new code, {view.code}'}"
+
+
 def removed(target: Target, request: Any, names: Sequence[str]) -> None:
     """The names."""
     show("\n".join(f"removed {name}" for name in names))
@@ -150,8 +171,11 @@ FACES: dict[str, Face] = {
     "stop": asked_down,
     "add": asked_up,
     "probe": probed,
+    "swap": swapped,
     "remove": removed,
     "show": shown,
+    "endpoint_list": ledger.endpoints,
+    "endpoint_get": ledger.endpoint,
     "job_list": ledger.jobs,
     "job_get": ledger.job,
     "job_cancel": ledger.job,
@@ -181,6 +205,7 @@ CHECKS: dict[str, Face] = {
     "restart": check_up,
     "add": check_up,
     "probe": check_probed,
+    "swap": check_swapped,
     "stop": check_down,
     "down": check_ended,
     "audit_verify": ledger.check_verified,

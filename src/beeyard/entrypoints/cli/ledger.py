@@ -14,6 +14,7 @@ from beeyard.domain.values import human_duration
 from beeyard.entrypoints.cli.screen import colours, say, show, width
 from beeyard.entrypoints.cli.target import Target
 from beeyard.ports.journal import Entry, Verdict
+from beeyard.sdk.endpoints import EndpointView
 
 
 def jobs(target: Target, request: Any, views: Sequence[JobView]) -> None:
@@ -31,6 +32,21 @@ def job(target: Target, request: Any, view: JobView) -> None:
     from beeyard.entrypoints.cli import records
 
     show(records.job(view, colour=colours(sys.stdout)))
+
+
+def endpoints(target: Target, request: Any, views: Sequence[EndpointView]) -> None:
+    """A table."""
+    from beeyard.entrypoints.cli import records
+
+    if views:
+        show(records.endpoints(views, width(sys.stdout), colour=colours(sys.stdout)))
+    else:
+        say("no endpoints: a worker has some while it is ready; `endpoints:` in its worker file names them")
+
+
+def endpoint(target: Target, request: Any, view: EndpointView) -> None:
+    """Its address, alone."""
+    show(view.address)
 
 
 def created(target: Target, request: Any, made: TokenCreated) -> None:

@@ -40,6 +40,7 @@ HELP = {
     "PackageInstall.timeout": "Give up after this; what came is kept for the next try.",
     "downgrade": "An older version than the one that is there will do.",
     "force": "Bring it again although it is there; nothing is left unchecked.",
+    "target": "Only if it runs as this.",
     "newest": "Take what is installed only if there is no newer one.",
     "depth": "Is it there; are sizes, modes and links right; is every byte.",
     "keep": "So many versions of each package stay in any case.",
@@ -164,16 +165,19 @@ NAMED: dict[str, tuple[click.ParamType[str], str]] = {
     "id": (Job(), "JOB"),
     "token": (Token(), "TOKEN"),
     "package": (Package(), "PACKAGE"),
+    "endpoint": (click.STRING, "NAME"),
     "name": (click.STRING, "NAME"),
 }
 """Fields that are what a command is about, and so are said without an option."""
+OPTIONAL = ("package", "endpoint")
+"""Those of them that need not be said."""
 
 
 def parameters(request: type[Any], leave_out: Sequence[str] = ()) -> list[click.Parameter]:
     """One parameter for each field, in the fields' order."""
     hints = get_type_hints(request)
     fields = msgspec.structs.fields(request)
-    about = {field.name for field in fields if field.name in NAMED and (field.required or field.name == "package")}
+    about = {field.name for field in fields if field.name in NAMED and (field.required or field.name in OPTIONAL)}
     return [
         _parameter(
             field,

@@ -13,6 +13,7 @@ from beeyard.domain.values import human_duration
 from beeyard.entrypoints.cli.render import change, style_of
 from beeyard.entrypoints.cli.screen import BOLD, DIM, GREEN, RED, YELLOW, Cell, Column, painted, printable, table
 from beeyard.ports.journal import Entry, Verdict
+from beeyard.sdk.endpoints import EndpointView
 
 JOBS = (
     Column("JOB"),
@@ -32,6 +33,15 @@ TOKENS = (
     Column("USED", drop=1),
     Column("MADE BY", drop=3),
 )
+ENDPOINTS = (
+    Column("WORKER"),
+    Column("NAME"),
+    Column("PROTOCOL"),
+    Column("ADDRESS"),
+    Column("SINCE", drop=2),
+    Column("FROM", drop=1),
+)
+SOURCES = {"file": "worker file", "module": "its module"}
 ENTRIES = (
     Column("NO"),
     Column("WHEN"),
@@ -103,6 +113,25 @@ def tokens(
         for view in views
     ]
     return table(TOKENS, rows, limit, colour=colour)
+
+
+def endpoints(
+    views: Sequence[EndpointView], limit: int | None = None, *, colour: bool = False, now: float | None = None
+) -> str:
+    """One line an endpoint. `now`: wall-clock seconds."""
+    now = time.time() if now is None else now
+    rows = [
+        [
+            Cell(view.worker, BOLD),
+            Cell(printable(view.name)),
+            Cell(view.protocol),
+            Cell(printable(view.address)),
+            Cell(f"{human_duration(round(max(0.0, now - view.since)))} ago"),
+            Cell(SOURCES[view.source]),
+        ]
+        for view in views
+    ]
+    return table(ENDPOINTS, rows, limit, colour=colour)
 
 
 def allowed(grant: Grant) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from beeyard.application.operations.info import InfoView, PackagesView
 from beeyard.application.views import WorkerView
 from beeyard.domain.errors import BeeyardError, Invalid
-from beeyard.domain.values import human_duration
+from beeyard.domain.values import human_duration, human_memory
 from beeyard.entrypoints.cli.screen import BOLD, DIM, GREEN, RED, YELLOW, Cell, Column, painted, printable, table
 
 COLUMNS = (
@@ -118,6 +118,10 @@ def info(view: InfoView, *, colour: bool = False) -> str:
     for provider, able in view.capabilities.items():
         words = (f"{name.replace('_', ' ')} {_yes(value)}" for name, value in able.items())
         rows[provider] = ", ".join(words)
+    if view.memory is not None:
+        rows["memory"] = f"{human_memory(view.memory)}, the master with all that runs within it"
+    if (modules := view.modules).running:
+        rows["modules"] = f"{modules.running} running; tasks: {modules.tasks}, threads: {modules.threads}"
     if (packages := view.packages).installed or packages.repositories:
         rows["packages"] = _packages(packages)
     if view.orphans:

@@ -68,12 +68,12 @@ Value = Callable[[Sample], float | None]
 
 def spans(samples: Sequence[Sample], *, now: bool = False) -> tuple[str, str]:
     """The least and the most of memory and of CPU, in words; with `now` also the last of each."""
-    used = [sample.memory for sample in samples]
+    used = [sample.memory for sample in samples if sample.memory is not None]
     cores = [sample.cpu for sample in samples if sample.cpu is not None]
-    memory_ = _span(human_memory(min(used)), human_memory(max(used)))
+    memory_ = _span(human_memory(min(used)), human_memory(max(used))) if used else "part of the master's"
     cpu_ = f"{_span(f'{min(cores):.2f}', f'{max(cores):.2f}')} cores" if cores else "not known yet"
     if now:
-        memory_ += f", now {human_memory(used[-1])}"
+        memory_ += f", now {human_memory(samples[-1].memory)}" if samples[-1].memory is not None else ""
         cpu_ += f", now {samples[-1].cpu:.2f}" if samples[-1].cpu is not None else ""
     return memory_, cpu_
 

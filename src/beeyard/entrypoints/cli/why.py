@@ -149,12 +149,14 @@ class Why:
         rows = [Row("cause", self._cause(death), "" if death.cause.kind in {"operator", "dependency"} else RED)]
         if death.cause.kind not in {"exit", "signal", "oom", "unknown", "launch", "host"}:
             rows.append(Row("ended by", describe(death.exit)))
+        if (note := death.exit.note) and note not in death.cause.detail:
+            rows.append(Row("said", printable(note)))
         if death.cause.kind != "launch":
             rows.append(Row("lived", _life(death)))
         if death.cause.refusal is not None and death.cause.refusal.hint:
             rows.append(Row("hint", death.cause.refusal.hint))
         if death.exit.leftovers:
-            rows.append(Row("left over", f"{_count(death.exit.leftovers, 'process', 'es')} of its tree, killed"))
+            rows.append(Row("left over", _left(death)))
         lines = [
             self._sheet.title(self._sheet.cut(f"Last death: attempt {death.attempt}, {self._sheet.when(death.at)}", 0)),
             *self._sheet.rows(rows),
@@ -244,6 +246,13 @@ def _life(death: Death) -> str:
 
 def _move(entry: StoryEntry, arrow: str) -> str:
     return entry.after if entry.before == entry.after else f"{entry.before} {arrow} {entry.after}"
+
+
+def _left(death: Death) -> str:
+    """Of what ran within the master it is threads, which nobody can end."""
+    if death.pid is None:
+        return f"{_count(death.exit.leftovers, 'thread')}, left behind in the master"
+    return f"{_count(death.exit.leftovers, 'process', 'es')} of its tree, killed"
 
 
 def _count(number: int, thing: str, plural: str = "s") -> str:

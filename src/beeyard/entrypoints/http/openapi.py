@@ -75,11 +75,20 @@ def document() -> Schema:
     }
 
 
+A_MODULE = {"module": {"type": "object"}}
+"""Of a spec that runs one."""
+
+
 class _Schemas:
     """The schemas of every type on the wire, by name."""
 
     def __init__(self) -> None:
-        sections = [kind for provider in PROVIDERS.values() for kind in (provider.section, provider.packaged) if kind]
+        sections = [
+            kind
+            for provider in PROVIDERS.values()
+            for kind in (provider.section, provider.packaged, provider.hosted)
+            if kind
+        ]
         asked = [*(operation.request for operation in OPERATIONS.values()), *sections]
         replies = [operation.reply for operation in OPERATIONS.values()]
         self.types: list[Any] = [*asked, *replies, ProblemDocument, Accepted, Pulse, Session, Ticket]
@@ -110,23 +119,17 @@ class _Schemas:
                     self.all[kind.__name__]["properties"][name]["propertyNames"] = {"enum": [*get_args(keys)]}
 
     def _fit_providers(self) -> None:
-        """A spec's section is its provider's, which may have another one for what runs from a package."""
+        """A spec's section is its provider's, which may have others for what runs from a package, and for a module."""
         spec = self.all[WorkerSpec.__name__]
         spec["properties"]["provider"] = {"enum": list(PROVIDERS), "description": "what runs it"}
         spec["anyOf"] = [
-            {"properties": {"provider": {"const": name}, "run": self.of(provider.section)}}
-            for name, provider in PROVIDERS.items()
-        ] + [
             {
-                "properties": {
-                    "provider": {"const": name},
-                    "package": {"minLength": 1},
-                    "run": self.of(provider.packaged),
-                },
-                "required": ["package"],
+                "properties": {"provider": {"const": name}, **present, "run": self.of(section)},
+                **({"required": [*present]} if present else {}),
             }
+            for present, kind in (({}, "section"), ({"package": {"minLength": 1}}, "packaged"), (A_MODULE, "hosted"))
             for name, provider in PROVIDERS.items()
-            if provider.packaged
+            if (section := getattr(provider, kind))
         ]
 
     def _as_job(self, operation: Operation) -> Schema:

@@ -185,7 +185,7 @@ def _section(spec: WorkerSpec, at: int) -> list[Problem]:
         hint = nearest(spec.provider, list(PROVIDERS))
         return [Problem(f"specs[{at}].provider", shown(spec.provider), "the name of a provider", hint=hint)]
     try:
-        section = (spec.package and provider.packaged) or provider.section
+        section = (spec.package and provider.packaged) or (spec.module and provider.hosted) or provider.section
         read(spec.run, section, f"specs[{at}].run")
     except Mismatch as mismatch:
         return mismatch.problems

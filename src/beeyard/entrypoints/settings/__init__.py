@@ -25,7 +25,7 @@ from beeyard.entrypoints.settings.older import Form, translate
 from beeyard.entrypoints.settings.secrets import secrets
 from beeyard.entrypoints.settings.shape import File, Master
 from beeyard.entrypoints.settings.sources import packages
-from beeyard.entrypoints.settings.tree import Mapping, Node, Report, Scalar, empty, found, merge
+from beeyard.entrypoints.settings.tree import Mapping, Node, Report, Scalar, empty, found
 from beeyard.entrypoints.settings.words import FAILED, Context, duration
 from beeyard.entrypoints.settings.workers import Providers, workers
 
@@ -108,9 +108,6 @@ def _settings(root: Node, path: str, providers: Providers, forms: dict[str, Form
     file = struct(root, File, context)
     if file is None:
         return None
-    defaults = file.defaults
-    if older := file.older_defaults.process_defaults:
-        defaults = merge(older, defaults) if defaults else older
     sources = secrets(file.secrets, context)
     context = structs.replace(context, secrets=frozenset(sources))
     supply = packages(file.package_manager, context)
@@ -122,7 +119,7 @@ def _settings(root: Node, path: str, providers: Providers, forms: dict[str, Form
         name=file.master.name or socket.gethostname(),
         master=MasterSpec(listen(file.master, context), sources, supply),
         shutdown_timeout=_shutdown_timeout(file.master, context),
-        workers=workers(file.workers, defaults, providers, str(place), context),
+        workers=workers(file.workers, file.defaults, file.older_defaults, providers, str(place), context),
         path=str(place),
         forms=forms,
     )

@@ -13,7 +13,7 @@ from beeyard.entrypoints.settings.shape import Stop, StopInSteps
 from beeyard.entrypoints.settings.tree import Mapping, Node, Report, Sequence, empty, found
 from beeyard.entrypoints.settings.words import FAILED, WORDS, Context, duration
 
-_STOPPING = ("stop", "graceful_timeout", "wait_delay")
+STOPPING = ("stop", "graceful_timeout", "wait_delay")
 
 
 def section(node: Node, kind: type[Struct], worker_kind: str, folder: str, context: Context) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def section(node: Node, kind: type[Struct], worker_kind: str, folder: str, conte
     """
     if isinstance(node, Mapping):
         context = structs.replace(context, path=_search_path(node, context))
-    run = struct(node, kind, context, _STOPPING)
+    run = struct(node, kind, context, STOPPING)
     if run is None:
         return {}
     fields = _fields(kind)
@@ -54,7 +54,7 @@ def stop(node: Node, context: Context) -> tuple[StopStep, ...]:
     if not isinstance(node, Mapping):
         return (StopStep(),)
     written = node.entries.get("stop")
-    older = [entry for key in _STOPPING[1:] if not empty(entry := node.entries.get(key)) and entry]
+    older = [entry for key in STOPPING[1:] if not empty(entry := node.entries.get(key)) and entry]
     if isinstance(written, Sequence):
         for entry in older:
             context.report.wrong(entry, f"no such key beside the steps of `stop` on line {written.line}")

@@ -23,6 +23,9 @@ _MEANINGLESS = {
     "exit_on": "it never fails for good: it is looked for again every check_interval",
     "logs": "what it writes does not come to Beeyard",
     "instances": "all of them would find the same process",
+    **dict.fromkeys(
+        ("module", "module_type", "module_name", "config"), "it is found, not started, so it runs no module"
+    ),
     "package": "it is not Beeyard that starts it, so nothing is installed for it",
 }
 """Key -> why an unmanaged worker has none."""
@@ -61,7 +64,14 @@ def unmanaged(spec: WorkerSpec, own: Node, whole: Mapping, kind: type[Struct], c
     if not empty(whole.entries.get("health_check")) and not section.may_renew() and not _says(whole, "liveness"):
         probes.pop("liveness", None)
     spec = structs.replace(
-        spec, probes=probes, restart=section.restart(), stop=section.stop(), exit_on="never", logs=LogSpec(), package=""
+        spec,
+        probes=probes,
+        restart=section.restart(),
+        stop=section.stop(),
+        exit_on="never",
+        logs=LogSpec(),
+        package="",
+        module=None,
     )
     for problem in [*section.problems(), *section.unfit(spec)]:
         context.report.add(_place(whole, problem.path), problem.found, problem.expected, problem.hint)

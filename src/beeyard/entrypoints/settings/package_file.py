@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from beeyard.domain import packages
 from beeyard.domain.errors import Invalid, NotFound
+from beeyard.domain.module import NAME as WORD
 from beeyard.domain.packages import Dependency, Deployment, HealthCheck, Manifest, ModuleEntry, ProcessEntry
 from beeyard.domain.values import Duration, Memory
 from beeyard.entrypoints.settings import yaml_tree
@@ -44,7 +45,7 @@ class Module(Struct):
     """`module:`."""
 
     module_path: Node
-    entry_point: str
+    entry_point: Node
 
 
 class Need(Struct):
@@ -86,7 +87,8 @@ class File(Struct):
 
 
 class Written(Struct, frozen=True):
-    """The manifest, and where its paths are written: `executable_path` and `module_path`, as far as they are."""
+    """The manifest, and where what it runs is written: `executable_path`, `module_path` and `entry_point`, as far as
+    they are."""
 
     manifest: Manifest
     places: Mapping[str, Node]
@@ -141,7 +143,7 @@ def _written(file: File, context: Context) -> Written:
     if runs := file.process or file.executable:
         places["executable_path"] = runs.executable_path if isinstance(runs, Process) else runs.path
     if file.module:
-        places["module_path"] = file.module.module_path
+        places |= {"module_path": file.module.module_path, "entry_point": file.module.entry_point}
     check = file.health_check
     manifest = Manifest(
         name=_name(file.name, context),
@@ -149,7 +151,7 @@ def _written(file: File, context: Context) -> Written:
         platform=packages.ANY if file.platform is None else _platform(file.platform, context),
         description=file.description,
         process=_process(file, context),
-        module=ModuleEntry(_inner(file.module.module_path, context), file.module.entry_point) if file.module else None,
+        module=_module(file.module, context) if file.module else None,
         dependencies=tuple(_dependency(need, context) for need in file.dependencies),
         min_memory=file.resources.min_memory,
         min_disk=file.resources.min_disk,
@@ -158,6 +160,10 @@ def _written(file: File, context: Context) -> Written:
     if file.supported_types is not None:
         _agree(file.supported_types, manifest, context)
     return Written(manifest, places)
+
+
+def _module(written: Module, context: Context) -> ModuleEntry:
+    return ModuleEntry(_inner(written.module_path, context), _dotted(written.entry_point, context))
 
 
 def _process(file: File, context: Context) -> ProcessEntry | None:
@@ -222,4 +228,5 @@ _platform = _matching(packages.PLATFORM, "`any`, or SYSTEM-MACHINE such as linux
 _version = parsed(_canonical, packages.VERSION_EXPECTED)
 _range = parsed(packages.range_of, packages.RANGE_EXPECTED)
 _inner = parsed(_within, "a path in the package, such as bin/tool")
+_dotted = _matching(rf"{WORD}(\.{WORD})*", "the name of a function or a class")
 _type = choice(get_args(Deployment))

@@ -14,7 +14,7 @@ from beeyard.entrypoints.settings.shape import GrpcCheck, Probe, RunOptions, Sho
 from beeyard.entrypoints.settings.tree import Node, Scalar, Sequence, empty
 from beeyard.entrypoints.settings.words import FAILED, WORDS, Context, text
 
-_MEANS: tuple[ProbeMeans, ...] = ("http", "tcp", "grpc", "exec", "log", "notify", "process")
+_MEANS: tuple[ProbeMeans, ...] = ("http", "tcp", "grpc", "exec", "log", "module", "notify", "process")
 _ALSO: Mapping[ProbeMeans, tuple[str, ...]] = {
     "http": ("endpoint", "method", "headers"),
     "grpc": ("service", "call", "headers"),
@@ -25,14 +25,14 @@ _ADDRESS = re.compile(r"(?:(?:\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):)?([0-9]{1,5})")
 
 
 def probes(
-    node: tree.Mapping, worker: Worker, endpoints: Mapping[str, Endpoint], context: Context
+    node: tree.Mapping, worker: Worker, endpoints: Mapping[str, Endpoint], runs_module: bool, context: Context
 ) -> dict[ProbeRole, ProbeSpec]:
-    """The probes of a worker by role. `node` is the worker as written."""
+    """The probes of a worker by role. `node` is the worker as written; one that runs a module can be asked by it."""
     made: dict[ProbeRole, ProbeSpec] = {}
     written = node.entries.get("probes")
     for role, shape in worker.probes.items():
         assert isinstance(written, tree.Mapping)
-        if probe := _probe(role, written.entries[role], shape, endpoints, context):
+        if probe := _probe(role, written.entries[role], shape, endpoints, runs_module, context):
             made[role] = probe
     check = worker.health_check
     if check and (probe := _health_check(check, endpoints, context)):
@@ -45,7 +45,12 @@ def probes(
 
 
 def _probe(
-    role: ProbeRole, node: Node, shape: Probe, endpoints: Mapping[str, Endpoint], context: Context
+    role: ProbeRole,
+    node: Node,
+    shape: Probe,
+    endpoints: Mapping[str, Endpoint],
+    runs_module: bool,
+    context: Context,
 ) -> ProbeSpec | None:
     assert isinstance(node, tree.Mapping)
     given = [means for means in _MEANS if not empty(node.entries.get(means))]
@@ -71,8 +76,10 @@ def _probe(
         command = _command(place, context)
     elif means == "log" and shape.log is not None:
         target = _pattern(place, shape.log, role, context)
-    elif False in (shape.process, shape.notify):
+    elif False in (shape.process, shape.notify, shape.module):
         context.report.wrong(place, "true, or no such key")
+    elif means == "module" and not runs_module:
+        context.report.add(place, "`module`", "another probe", "the worker runs no module")
     if shape.service and shape.call:
         context.report.wrong(node.entries["call"], "no such key beside `service`: one of them is asked")
     for key in ("endpoint", "method", "headers", "service", "call", "stream"):

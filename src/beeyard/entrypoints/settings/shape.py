@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from beeyard.domain.limits import Severity
+from beeyard.domain.module import ModuleSpec
 from beeyard.domain.spec import Backoff, LogSpec, ProbeRole, ProbeSpec, RestartPolicy, RestartWhen
 from beeyard.domain.values import Duration, Memory, SignalNumber
 from beeyard.entrypoints.settings.tree import Node
@@ -18,6 +19,7 @@ _BACKOFF = Backoff()
 _RESTART = RestartPolicy()
 _PROBE = ProbeSpec("process")
 _LOGS = LogSpec()
+_MODULE = ModuleSpec()
 
 Name = Annotated[str, "name"]
 Port = Annotated[int, "port"]
@@ -55,6 +57,7 @@ class Global(Struct):
     """`global:` of older files."""
 
     process_defaults: Node | None = None
+    module_defaults: Node | None = None
 
 
 class Secret(Struct):
@@ -97,6 +100,7 @@ class Probe(Struct):
     stream: Literal["stdout", "stderr"] | None = None
     exec: Node | None = None
     notify: bool | None = None
+    module: bool | None = None
     process: bool | None = None
     endpoint: str = ""
     method: str = _PROBE.method
@@ -223,6 +227,18 @@ class Logs(Struct):
     max_files: Files = _LOGS.max_files
 
 
+class Module(Struct):
+    """`module:`; `module_path` is the older name of a `module_name` that goes with an `entry_point`."""
+
+    module_type: Literal["native", "plugin"] | None = None
+    module_name: Node | None = None
+    module_path: Node | None = None
+    entry_point: str = ""
+    config: Node | None = None
+    start_timeout: Annotated[Duration, Meta(ge=0.001, description="a duration of at least 1ms")] = _MODULE.start_timeout
+    stop_timeout: Duration | None = None
+
+
 class Worker(Struct):
     """One of `workers:`, without its provider's section."""
 
@@ -233,6 +249,10 @@ class Worker(Struct):
     enabled: bool = True
     instances: Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000")] | None = None
     package: Node | None = None
+    module: Node | None = None
+    module_type: Node | None = None
+    module_name: Node | None = None
+    config: Node | None = None
     depends_on: Node | None = None
     exit_on: Literal["never", "failure"] = "never"
     endpoints: dict[Name, Endpoint] = field(default_factory=dict)
@@ -247,18 +267,13 @@ class Worker(Struct):
 
 
 LATER: Mapping[type, Mapping[str, str]] = {
-    Global: {"module_defaults": "modules"},
     Worker: {
-        **dict.fromkeys(("module", "module_type", "module_name", "config"), "the provider `module`"),
         "docker": "the provider `docker`",
         "kubernetes": "the provider `kubernetes`",
         "resources": "resource limits",
         "rollout": "rollouts",
         "log_collection": "log collection",
         "unit": "the `unit` block of older files",
-    },
-    Probe: {
-        "module": "module probes",
     },
     Logs: {
         "max_age": "log files that expire",
@@ -270,7 +285,6 @@ LATER: Mapping[type, Mapping[str, str]] = {
 """Block -> key -> what it needs."""
 
 LATER_VALUES: Mapping[str, str] = {
-    "module": "the provider `module`",
     "docker": "the provider `docker`",
     "kubernetes": "the provider `kubernetes`",
 }

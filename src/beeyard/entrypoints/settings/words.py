@@ -53,7 +53,8 @@ def _is_secret(node: Node, context: Context) -> bool:
     if not isinstance(node, Scalar) or not node.secret:
         return False
     hint = "everyone on this host can read arguments, and more; let the worker take it from a variable"
-    context.report.wrong(node, "a secret nowhere but in an `environment`, a `password` or a `token`", hint)
+    expected = "a secret nowhere but in an `environment`, a module's `config`, a `password` or a `token`"
+    context.report.wrong(node, expected, hint)
     return True
 
 

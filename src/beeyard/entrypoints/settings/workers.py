@@ -8,21 +8,22 @@ from msgspec import Struct, structs
 from beeyard.domain.differences import SECTIONS
 from beeyard.domain.spec import Endpoint, LogSpec, WorkerSpec
 from beeyard.domain.values import WorkerId
-from beeyard.entrypoints.settings import kinds, tree
+from beeyard.entrypoints.settings import kinds, modules, tree
 from beeyard.entrypoints.settings.decode import nearest, struct
 from beeyard.entrypoints.settings.depends import Needs, depends_on, resolve
 from beeyard.entrypoints.settings.execution import section, stop
 from beeyard.entrypoints.settings.limits import limits, with_priority
 from beeyard.entrypoints.settings.probes import probes
 from beeyard.entrypoints.settings.restarts import restart_policy
-from beeyard.entrypoints.settings.shape import LATER_VALUES, Worker
+from beeyard.entrypoints.settings.shape import LATER_VALUES, Global, Worker
 from beeyard.entrypoints.settings.sources import package
 from beeyard.entrypoints.settings.tree import Node, Scalar, below, empty, merge
 from beeyard.entrypoints.settings.words import FAILED, Context, choice, text
 
 
 class Provider(Protocol):
-    """What reading a worker takes of its provider: the type of its section, and of that of a worker from a package."""
+    """What reading a worker takes of its provider: the type of its section, of that of a worker from a package, and of
+    that of one that runs a module. A section without fields is none: nothing of it is written."""
 
     @property
     def section(self) -> type[Struct]: ...
@@ -30,14 +31,19 @@ class Provider(Protocol):
     @property
     def packaged(self) -> type[Struct] | None: ...
 
+    @property
+    def hosted(self) -> type[Struct] | None: ...
+
 
 Providers = Mapping[str, Provider]
 
 _kind = choice(kinds.KINDS)
 
 
-def workers(node: Node, defaults: Node | None, providers: Providers, origin: str, context: Context) -> list[WorkerSpec]:
-    """Every worker of the list, in its order."""
+def workers(
+    node: Node, defaults: Node | None, older: Global, providers: Providers, origin: str, context: Context
+) -> list[WorkerSpec]:
+    """Every worker of the list, in its order. Of `older`, processes and modules have defaults of their own."""
     if not isinstance(node, tree.Sequence):
         context.report.wrong(node, "a list of workers")
         return []
@@ -46,7 +52,7 @@ def workers(node: Node, defaults: Node | None, providers: Providers, origin: str
     lines: dict[str, int] = {}
     sections = [key for name, known in providers.items() for key in _keys(name, known)]
     for item in node.items:
-        whole = merge(defaults, item)
+        whole = _with_defaults(item, defaults, older)
         worker = struct(whole, Worker, context, sections)
         if worker is None or not isinstance(whole, tree.Mapping) or not isinstance(item, tree.Mapping):
             continue
@@ -66,6 +72,14 @@ def workers(node: Node, defaults: Node | None, providers: Providers, origin: str
         for name, group in specs.items()
         for spec in group
     ]
+
+
+def _with_defaults(item: Node, defaults: Node | None, older: Global) -> Node:
+    """The older ones yield to `defaults`, and all to what the worker says."""
+    whole = merge(defaults, item)
+    words = [whole.entries.get(key) for key in ("provider", "type")] if isinstance(whole, tree.Mapping) else []
+    in_master = any(isinstance(word, Scalar) and word.text == "module" for word in words)
+    return merge(older.module_defaults if in_master else older.process_defaults, whole)
 
 
 def _keys(name: str, provider: Provider) -> list[str]:
@@ -96,6 +110,8 @@ def _spec(
     provider, kind = _provider(worker, providers, context)
     _only_never(worker, context)
     restricted, priority = limits(worker, context)
+    if provider in modules.UNLIMITABLE:
+        restricted = modules.unlimited(restricted, own, provider, context)
     endpoints = {
         name: Endpoint(shape.protocol, shape.port, shape.host, shape.path) for name, shape in worker.endpoints.items()
     }
@@ -104,26 +120,34 @@ def _spec(
     if (worker.instances or 1) > 1:
         _no_fixed_ports(node, endpoints, context)
     packaged = package(worker.package, context)
+    module, steps = modules.of_worker(node, provider, kind, not empty(worker.package), context)
     run: dict[str, Any] = {}
-    steps = WorkerSpec(WorkerId(""), "", {}).stop
     for name, known in providers.items():
         keys, written = _keys(name, known), _section(node, name, known)
-        if name == provider and written is None and known.packaged and not empty(worker.package):
-            written = tree.Mapping(node.file, node.line, below(node.path, keys[0]), {})  # The package says it all.
-        if name == provider and written is None:
-            context.report.missing(node, keys[0], f"what the provider {name} runs")
-        elif name == provider and written:
+        if name == provider and written is None and keys:
+            if (known.packaged and not empty(worker.package)) or (known.hosted and module is not None):
+                written = tree.Mapping(node.file, node.line, below(node.path, keys[0]), {})  # Others say it all.
+            else:
+                context.report.missing(node, keys[0], f"what the provider {name} runs")
+        if name == provider and written:
             if known.packaged and not empty(worker.package):
                 run = section(written, known.packaged, kind, "", context)
+            elif known.hosted and module is not None:
+                run = section(written, known.hosted, kind, context.folder, context)
             else:
                 run = section(written, known.section, kind, context.folder, context)
             if name == "process":
                 run = with_priority(run, priority, worker.limits, context)
-            steps = stop(written, context)
-        elif provider:
+            if module is not None:
+                modules.fits(written, context)
+            steps = modules.steps(steps, stop(written, context), node, written, context)
+        elif provider and name != provider:
+            hint = modules.ELSEWHERE if provider == "module" and name == "process" else ""
             for entry in (own.entries[key] for key in keys if not empty(own.entries.get(key))):
-                context.report.add(entry, f"a section of the provider {name}", f"none: the provider is {provider}")
-    asked = probes(node, worker, endpoints, context)
+                context.report.add(
+                    entry, f"a section of the provider {name}", f"none: the provider is {provider}", hint
+                )
+    asked = probes(node, worker, endpoints, module is not None, context)
     if kind == "integrated":
         asked = asked or kinds.asked_by_grpc(node, context)
     spec = WorkerSpec(
@@ -135,10 +159,11 @@ def _spec(
         endpoints=endpoints,
         probes=asked,
         restart=restart_policy(worker, context),
-        stop=steps,
+        stop=steps or WorkerSpec(WorkerId(""), "", {}).stop,
         limits=restricted,
         logs=LogSpec(worker.logs.max_size, worker.logs.max_files),
         package=packaged,
+        module=module,
         origin=origin,
     )
     if provider == "unmanaged":

@@ -29,7 +29,7 @@ def leaves(commands: dict[str, click.Command], *above: str) -> dict[str, click.C
 
 
 LEAVES = leaves(COMMANDS)
-ALONE = {"package build", *(name for name in LEAVES if name.startswith("repo "))}
+ALONE = {"package build", "run", "new module", *(name for name in LEAVES if name.startswith("repo "))}
 """Those that need no master."""
 
 

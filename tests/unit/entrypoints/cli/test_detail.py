@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from beeyard.application.views import SupplyView, WorkerDetail, WorkerView
+from beeyard.application.views import ModuleView, SupplyView, WorkerDetail, WorkerView
 from beeyard.domain.curve import Sample
 from beeyard.domain.health import Health
 from beeyard.domain.spec import Backoff, RestartPolicy, WorkerSpec
 from beeyard.domain.values import WorkerId
 from beeyard.entrypoints.cli.detail import Detail
+from beeyard.sdk.report import Offer
 
 NOON = 1_800_000_000.0
 
@@ -63,3 +64,50 @@ def test_show_is_one_readable_screen(worker: Callable[..., WorkerView]) -> None:
     ]
     coloured = Detail(view, NOON, colour=True).text()
     assert coloured.startswith("\x1b[1mweb\x1b[0m: ")
+
+
+def test_a_module_is_told_as_its_host_says(worker: Callable[..., WorkerView]) -> None:
+    """What its author says, its counts, its code, what it offers, what went wrong, and what only grows."""
+    module = ModuleView(
+        name="Echo",
+        version="1.2",
+        description="says it again",
+        author="Ann",
+        loaded=NOON - 3600.0,
+        asked=NOON - 3.0,
+        healthy=False,
+        reason="no database",
+        offers={"word": Offer("http", "http://127.0.0.1:1"), "Calls": Offer("direct", "Calls")},
+        tasks=3,
+        threads=1,
+        shared=63 * 1024 * 1024,
+        uncaught=1,
+        last="ValueError: no",
+        code="1f2e3d4c5b6a",
+        swaps=2,
+        refused="no database",
+    )
+    view = WorkerDetail(
+        worker=worker("web"),
+        spec=WorkerSpec(id=WorkerId("web"), provider="module", run={}),
+        health=Health("healthy"),
+        failures=0,
+        last_attempt_at=NOON,
+        usage=Sample(NOON, 0.25, None),
+        runs={},
+        waits_for="",
+        needed_by=[],
+        refused={},
+        module=module,
+        grows=["tasks only grew for 1h10m, from 3 to 40"],
+    )
+    rows = Detail(view, NOON).text().splitlines()
+    assert (
+        "  module     Echo 1.2 by Ann: says it again; loaded 1h ago, unhealthy (no database) 3s ago; "
+        "3 tasks, 1 thread; code 1f2e3d4c5b6a, asked to swap 2 times; the last swap was refused: no database; "
+        "1 error that nobody caught, the last ValueError: no"
+    ) in rows
+    offers = [row for row in rows if row.startswith("  offers")]
+    assert offers == ["  offers     Calls direct Calls", "  offers     word http http://127.0.0.1:1"]
+    assert "  uses       0.25 cores, memory of the master (63 MB with all that runs in it)" in rows
+    assert "  grows      tasks only grew for 1h10m, from 3 to 40" in rows

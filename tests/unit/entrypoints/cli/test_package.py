@@ -173,8 +173,50 @@ def test_what_it_runs_is_in_it(run: Run, folder: Path, tmp_path: Path) -> None:
     (folder / "lib" / "none.py").symlink_to("../share/none.py")
     (folder / "share").symlink_to("real")
     (folder / "real").mkdir()
-    (folder / "real" / "none.py").write_text("")
+    (folder / "real" / "none.py").write_text("class Tool: ...")
     assert run("package", "build", str(folder), "-o", str(tmp_path / "out"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "problem"),
+    [
+        ("lib/a.py", "def create(): ...", ""),
+        ("lib/a.py", "try:\n    from x import create\nexcept ImportError:\n    create = None", ""),
+        ("lib/a.py", "import create.parts", ""),
+        ("lib/a.py", "with open('x') as create: ...", ""),
+        ("lib/a.py", "if True:\n    async def create(): ...", ""),
+        ("lib/a.py", "from x import *", ""),
+        ("lib/a.py", "def __getattr__(name): ...", ""),
+        ("lib/__init__.py", "class create: ...", ""),
+        (
+            "lib/a.py",
+            "def creat(): ...\ndef other():\n    create = 1\n[create for create in ()]\nraise SystemExit(create)",
+            "FILE:6: module.entry_point: found 'create', expected a name that lib/a.py defines (did you mean 'creat'?)",
+        ),
+        ("lib/a.py", "def\n", "FOLDER/lib/a.py:1: lib/a.py: found invalid syntax, expected valid Python"),
+        (
+            "lib/a-b.py",
+            "create = 1",
+            "FILE:5: module.module_path: found 'lib/a-b.py', expected a path of words with letters, digits and '_' "
+            "(Python imports no other names)",
+        ),
+        (
+            "lib/a.so",
+            "",
+            "FILE:5: module.module_path: found 'lib/a.so', expected a file that ends in .py, or a package's folder",
+        ),
+    ],
+)
+def test_a_module_s_entry_point_is_there(
+    run: Run, folder: Path, tmp_path: Path, path: str, text: str, problem: str
+) -> None:
+    """However the file binds the name; nothing of it is run."""
+    (folder / path).write_text(text)
+    path = path.removesuffix("/__init__.py")
+    (folder / "package.yaml").write_text(f"{FILE}module:\n  module_path: {path}\n  entry_point: create\n")
+    code, _, err = run("package", "build", str(folder), "-o", str(tmp_path / "out"))
+    err = err.replace(f"{folder}/package.yaml", "FILE").replace(str(folder), "FOLDER")
+    assert (code, err.splitlines()[:1]) == ((2, [problem]) if problem else (0, []))
 
 
 @pytest.mark.parametrize("output", [".", "dist", "dist/deeper"])

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from beeyard.application.operations.info import InfoView, PackagesView, RepositoryView
+from beeyard.application.operations.info import InfoView, ModulesView, PackagesView, RepositoryView
 from beeyard.application.views import WorkerView
 from beeyard.domain.errors import Invalid, NotFound, Problem
 from beeyard.entrypoints.cli import render
@@ -125,6 +125,8 @@ def test_info_is_one_line_a_fact() -> None:
         store="disk full",
         capabilities={"process": {"whole_tree_kill": "cgroup", "user_switching": False, "exact_exits": True}},
         orphans=["x (pid 7)"],
+        memory=63 * 1024 * 1024,
+        modules=ModulesView(2, 5, 1),
     )
     assert render.info(view) == (
         "version    1.0\n"
@@ -138,6 +140,8 @@ def test_info_is_one_line_a_fact() -> None:
         "workers    3\n"
         "store      disk full\n"
         "process    whole tree kill cgroup, user switching no, exact exits yes\n"
+        "memory     63 MB, the master with all that runs within it\n"
+        "modules    2 running; tasks: 5, threads: 1\n"
         "orphans    x (pid 7)"
     )
 

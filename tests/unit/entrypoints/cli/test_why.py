@@ -239,6 +239,25 @@ def test_why_says_when_the_master_itself_is_in_trouble(worker: Make) -> None:
     )
 
 
+def test_what_is_known_of_an_end_beyond_its_code_is_said(worker: Make) -> None:
+    """Once: what the cause has already is not repeated."""
+    note = "out of fuel: it had 1000"
+    deaths = [
+        death(1, NOON, exit=Exit(134, note=note), cause=Cause("exit", "exit code 134")),
+        death(1, NOON, exit=Exit(note=note), cause=Cause("unknown", f"end unknown: {note}")),
+    ]
+    texts = [Why(WhyView(worker("w"), [one], []), Sheet(NOON)).text() for one in deaths]
+    assert f"\n  cause     it ended by itself: exit code 134\n  said      {note}\n" in texts[0]
+    assert texts[1].count(note) == 1
+
+
+def test_what_is_left_of_a_thread_in_the_master_is_no_process_that_was_killed(worker: Make) -> None:
+    """Nobody can end a thread that is not to be waited for."""
+    view = leaking(worker)
+    view.deaths[0] = death(3, NOON - 14, pid=None, exit=Exit(signal=9, leftovers=1))
+    assert "  left over 1 thread, left behind in the master\n" in Why(view, Sheet(NOON)).text()
+
+
 def test_a_refused_launch_has_a_hint(worker: Make) -> None:
     """Below the cause; a kind of refusal that nobody knows has none."""
     known, unknown = REFUSALS["executable_not_found"], Refusal("refused")

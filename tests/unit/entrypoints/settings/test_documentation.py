@@ -6,10 +6,13 @@ from pathlib import Path
 from msgspec import structs
 
 from beeyard.adapters.providers import PROVIDERS
-from beeyard.adapters.providers.process.section import PackagedSection, ProcessSection
+from beeyard.adapters.providers.process.section import HostedSection, PackagedSection, ProcessSection
 from beeyard.adapters.providers.process.unmanaged_section import Control, Discovery, UnmanagedSection
+from beeyard.adapters.providers.wasm.section import PackagedWasm, SharedFolder, WasmSection
 from beeyard.domain.master import ListenSpec
+from beeyard.domain.module import ModuleSpec
 from beeyard.domain.sources import RepositorySpec
+from beeyard.domain.values import Duration
 from beeyard.entrypoints import settings
 from beeyard.entrypoints.settings import shape, sources_shape
 
@@ -28,6 +31,8 @@ def test_the_documented_file_loads() -> None:
         "asked",
         "watched",
         "packaged",
+        "greeter",
+        "sandboxed",
         "older",
     ]
     web = loaded.workers[1]
@@ -36,7 +41,11 @@ def test_the_documented_file_loads() -> None:
     assert web.run["environment"] == {"GREETING": "hello you", "TOKEN": "${secret:docs-token}"}
     assert web.run["rlimits"] == {"nofile": [4096, 4096], "core": [-1, -1], "nproc": [512, 1024]}
     assert (loaded.name, loaded.shutdown_timeout) == ("docs", 30.0)
-    assert (loaded.workers[-2].package, loaded.workers[-2].run) == ("dev-web:>=2.11,<3", {"args": ["--verbose"]})
+    packaged, greeter = loaded.workers[-4:-2]
+    assert (packaged.package, packaged.run) == ("dev-web:>=2.11,<3", {"args": ["--verbose"]})
+    config = {"greeting": "hello ${secret:docs-token}", "sizes": [1, 2]}
+    assert greeter.module == ModuleSpec("greeter.service:create", str(DOCS.parent), config, Duration(30.0))
+    assert (greeter.stop[0].wait, greeter.probes["liveness"].means) == (30.0, "module")
     assert loaded.master.packages.repositories == (LOCAL,)
     assert loaded.master.listen == ListenSpec("127.0.0.1:8600", hosts=("yard.example.org",))
 
@@ -49,7 +58,8 @@ def test_every_key_that_works_is_documented() -> None:
         for kind in vars(module).values()
         if isinstance(kind, type) and kind.__module__ == module.__name__
     ]
-    blocks += [ProcessSection, PackagedSection, UnmanagedSection, Discovery, Control]
+    blocks += [ProcessSection, PackagedSection, HostedSection, UnmanagedSection, Discovery, Control]
+    blocks += [WasmSection, PackagedWasm, SharedFolder]
     keys = {field.encode_name for kind in blocks for field in structs.fields(kind)}
     words = set(re.findall(r"[a-z_]+", DOCS.read_text("utf-8")))
-    assert keys - words == {"grpc", "global", "process_defaults"} - words
+    assert keys - words == {"grpc", "global", "process_defaults", "module_defaults"} - words

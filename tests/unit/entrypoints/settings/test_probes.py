@@ -42,9 +42,9 @@ def test_a_probe_asks_in_one_way(one: One, probe: str, spec: ProbeSpec) -> None:
 @pytest.mark.parametrize(
     ("probe", "error"),
     [
-        ("{}", ": found no way to probe, expected one of http, tcp, grpc, exec, log, notify or process"),
-        ("{tcp: 1, process: true}", ": found tcp and process, expected one of http, tcp, grpc, exec, log, notify or "
-         "process"),
+        ("{}", ": found no way to probe, expected one of http, tcp, grpc, exec, log, module, notify or process"),
+        ("{tcp: 1, process: true}", ": found tcp and process, expected one of http, tcp, grpc, exec, log, module, "
+         "notify or process"),
         ("{http: /x}", ".http: found '/x' and 2 endpoints that speak http, expected one endpoint to ask (name one with "
          "`endpoint:`: web, tls)"),
         ("{http: /x, endpoint: wbe}", ".endpoint: found 'wbe', expected the name of an endpoint (did you mean 'web'?)"),

@@ -13,8 +13,8 @@ WHERE = "expected one of {file: PATH}, {env: VARIABLE} and {command: [PROGRAM, A
 A_LIST = "expected a list: [PROGRAM, ARGUMENT] (there is no shell to take it apart)"
 A_NAME = "expected ${secret:NAME}, NAME being 1 to 64 letters, digits, '_' or '-' (write $${ for a literal ${)"
 NOWHERE = (
-    "expected a secret nowhere but in an `environment`, a `password` or a `token` (everyone on this host can read "
-    "arguments, and more; let the worker take it from a variable)"
+    "expected a secret nowhere but in an `environment`, a module's `config`, a `password` or a `token` "
+    "(everyone on this host can read arguments, and more; let the worker take it from a variable)"
 )
 
 
