@@ -1,0 +1,1 @@
+"""Says again what it is told, over HTTP and gRPC, or directly."""
