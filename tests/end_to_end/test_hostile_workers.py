@@ -122,7 +122,9 @@ def test_one_whose_children_have_sessions_of_their_own(with_bystander: Yard) -> 
 def test_one_that_ignores_every_signal_it_can(with_bystander: Yard) -> None:
     """It is killed when its stop sequence is over."""
     yard = with_bystander
-    yard.ask("add", specs=[shell("deaf", f"trap '' TERM INT HUP QUIT; {LOOP}", stop=steps((signal.SIGTERM, 0.1)))])
+    script = f"trap '' TERM INT HUP QUIT; echo deaf; {LOOP}"
+    yard.ask("add", specs=[shell("deaf", script, stop=steps((signal.SIGTERM, 0.1)))])
+    eventually(lambda: yard.log("deaf") == b"deaf\n", "it hears nothing any more")
     (row,) = yard.ask("stop", workers=["deaf"])
     assert (row["state"], row["exit"]) == ("stopped", "SIGKILL")
     unharmed(yard)
