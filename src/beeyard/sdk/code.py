@@ -7,9 +7,11 @@ folder and by what they say. What is no file of the module's own is not in it: w
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from types import ModuleType
 
 from beeyard.sdk import loading, namespace
+from beeyard.sdk.importing import Stamp
 from beeyard.sdk.module import Factory
 from beeyard.sdk.terms import Terms
 
@@ -43,7 +45,7 @@ def ordinary(terms: Terms) -> Code:
     if ":" not in terms.factory:
         return Code(make)
     module = sys.modules[terms.factory.partition(":")[0]]
-    return Code(make, digest(module, _files(module, terms.folder)))
+    return Code(make, digest(_files(module, terms.folder)))
 
 
 def fresh(terms: Terms) -> Code:
@@ -60,14 +62,20 @@ def fresh(terms: Terms) -> Code:
 
     try:
         make = loading.factory(terms.factory, terms.folder, load)
-        seen = [digest(module, files) for module in loaded if (files := namespace.files(module))]
+        seen = [_digest_of(tuple(sorted(files.items()))) for module in loaded if (files := namespace.files(module))]
         return Code(make, seen[0] if seen else "", release)
     except BaseException:
         release()
         raise
 
 
-def digest(module: ModuleType, files: Iterable[str]) -> str:
+@lru_cache(maxsize=256)
+def _digest_of(files: tuple[tuple[str, Stamp | None], ...]) -> str:
+    """Those who share a namespace share this as well: a thousand starts read no file a thousand times."""
+    return digest(name for name, _ in files)
+
+
+def digest(files: Iterable[str]) -> str:
     """Of what these files say now; empty where there are none."""
     from hashlib import blake2b  # A millisecond, which a start that can't be repeated need not pay.
 

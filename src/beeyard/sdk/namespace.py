@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from itertools import count
 from types import ModuleType
 
-from beeyard.sdk.importing import With, found, regular, stamp
+from beeyard.sdk.importing import Stamp, With, found, regular, stamp
 
 _PREFIX = "_yard"
 _SHARED = ("beeyard",)
@@ -54,10 +54,10 @@ def release(module: ModuleType) -> None:
         _left(namespace)
 
 
-def files(module: ModuleType) -> list[str]:
-    """Every file that was loaded so far with what `load` gave; none for what is the same for all."""
+def files(module: ModuleType) -> dict[str, Stamp | None]:
+    """Every file that was loaded so far with what `load` gave, as it was then; none for what is the same for all."""
     namespace = _ALL.get(module.__name__.partition(".")[0])
-    return [] if namespace is None else list(namespace.given.files)
+    return {} if namespace is None else dict(namespace.given.files)
 
 
 class _Namespace:
