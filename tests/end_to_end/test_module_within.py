@@ -203,6 +203,7 @@ def test_modules_start_anew_with_the_next_master(on: Yard, tmp_path: Path, how: 
     """They ended with it, at once again, and outside the restart budget; told to end it stops them properly first."""
     on.apply(echo(tmp_path, restart=NEVER))
     on.running("w")
+    on.ask("start", workers=["w"])  # Answered once it is saved that it runs.
     master = on.pid("master")
     os.kill(master, how)
     eventually(lambda: on.pid("master") != master, "another master")

@@ -91,6 +91,7 @@ def test_it_starts_anew_with_the_next_master(on: Yard, tmp_path: Path, how: sign
     """It ended with the last one, outside the restart budget."""
     on.apply(wasm(tmp_path, "busy"))
     on.running("w")
+    on.ask("start", workers=["w"])  # Answered once it is saved that it runs.
     master = on.pid("master")
     os.kill(master, how)
     eventually(lambda: on.pid("master") != master, "another master")
