@@ -20,6 +20,7 @@ from typing import Any
 from beeyard.adapters.apartments.attempt import Attempt, Order, hanging
 from beeyard.adapters.apartments.outlets import Outlet
 from beeyard.adapters.means import Means
+from beeyard.adapters.occurrences import Occurrences
 from beeyard.adapters.surroundings import OTHERS, variables
 from beeyard.domain.errors import Rejected, Unavailable
 from beeyard.domain.limits import Hold
@@ -51,7 +52,7 @@ class Within(ABC):
         self._notices = means.notices
         self._launcher.on_greeted.append(self._greeted)
         self._attempts: dict[str, Attempt] = {}
-        self._occurrences: asyncio.Queue[Occurrence] = asyncio.Queue()
+        self._occurrences = Occurrences()
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._roomy = False
@@ -194,7 +195,7 @@ class Within(ABC):
 
     def _ended(self, attempt: Attempt, exit: Exit) -> None:
         if attempt.over(exit):
-            self._occurrences.put_nowait(Occurrence(attempt.spec.id, attempt.number, "exited", exit))
+            self._occurrences.tell(Occurrence(attempt.spec.id, attempt.number, "exited", exit))
             self._changed.set()
 
     async def destroy(self, worker: str, attempt: int) -> None:
@@ -247,30 +248,21 @@ class Within(ABC):
     async def exec(self, spec: WorkerSpec, command: tuple[str, ...], timeout: float) -> Answer:
         known = self._attempts.get(spec.id)
         environment = variables(known.handle.ports if known is not None else {})
-        try:
-            report = await self._launcher.request(
-                "run",
-                worker=spec.id,
-                attempt=known.number if known is not None else 0,
-                argv=[shutil.which(command[0]) or command[0], *command[1:]],
-                environment=environment,
-                without=sorted(self._secrets.withheld() | OTHERS),
-                timeout=timeout,
-            )
-        except Rejected as error:
-            return Answer(None, str(error))
-        return Answer(report.get("code"), report["output"], report["timed_out"])
+        return await self._launcher.beside(
+            timeout,
+            worker=spec.id,
+            attempt=known.number if known is not None else 0,
+            argv=[shutil.which(command[0]) or command[0], *command[1:]],
+            environment=environment,
+            without=sorted(self._secrets.withheld() | OTHERS),
+        )
 
     async def drain(self, worker: str) -> None:
         with contextlib.suppress(Rejected, Unavailable):
             await self._launcher.request("drain", worker=worker)
 
-    async def events(self) -> AsyncIterator[list[Occurrence]]:
-        while True:
-            batch = [await self._occurrences.get()]
-            while not self._occurrences.empty():
-                batch.append(self._occurrences.get_nowait())
-            yield batch
+    def events(self) -> AsyncIterator[list[Occurrence]]:
+        return self._occurrences.batches()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -11,15 +11,20 @@ T = TypeVar("T")
 async def settled(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """As asyncio.to_thread, but it returns, or is cancelled, only after the function did: it may use a descriptor that
     is closed next."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    return await to_its_end(asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs)))
+
+
+async def to_its_end(work: "asyncio.Future[T]", cancelled: Callable[[], None] = lambda: None) -> T:
+    """What it gives; cancelled, `cancelled` is called, and it is waited for all the same."""
     try:
-        return await asyncio.shield(task)
+        return await asyncio.shield(work)
     except asyncio.CancelledError:
-        while not task.done():
+        cancelled()
+        while not work.done():
             try:
-                await asyncio.wait([task])
+                await asyncio.wait([work])
             except asyncio.CancelledError:
                 continue
-        if not task.cancelled():
-            task.exception()  # It is looked at, and no news: who asked is gone.
+        if not work.cancelled():
+            work.exception()  # It is looked at, and no news: who asked is gone.
         raise

@@ -13,6 +13,7 @@ from beeyard.launcher import protocol
 from beeyard.launcher.locks import holder
 from beeyard.launcher.paths import Paths
 from beeyard.launcher.protocol import VERSION, BrokenPeer, Message, Unpacker, pack
+from beeyard.ports.provider import Answer
 
 LARGEST_LOG = 10 * 1024**2
 """Bytes of daemon.log at which the next launcher begins a new one; one old one is kept."""
@@ -161,6 +162,14 @@ class LauncherClient(asyncio.Protocol):
                     hint=f"see {self._paths.daemon_log}",
                 ) from None
         return await self._ask(kind, fields)
+
+    async def beside(self, timeout: float, **order: Any) -> Answer:
+        """Run a command beside a worker. One that can't be started is an answer without a code. Raises Unavailable."""
+        try:
+            report = await self.request("run", timeout=timeout, **order)
+        except Rejected as error:
+            return Answer(None, str(error))
+        return Answer(report.get("code"), report["output"], report["timed_out"])
 
     async def _ask(self, kind: str, fields: Mapping[str, Any]) -> Message:
         self._number += 1

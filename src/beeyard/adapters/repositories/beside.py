@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from beeyard.adapters.fetcher.settled import to_its_end
+
 T = TypeVar("T")
 Read = Callable[[str, int], bytes | None]
 """A file by its path and the bytes it may have at most; None: it is not there."""
@@ -32,21 +34,14 @@ async def beside(work: Callable[[Read], T], read: Callable[[str, int], Awaitable
     def ask(path: str, most: int) -> bytes | None:
         return asyncio.run_coroutine_threadsafe(answer(path, most), loop).result()
 
-    pool = ThreadPoolExecutor(1)
-    working = loop.run_in_executor(pool, work, ask)
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
+    def give_up() -> None:
+        nonlocal over
         over = True
         for task in reading:
             task.cancel()
-        while not working.done():
-            try:
-                await asyncio.wait([working])
-            except asyncio.CancelledError:
-                continue
-        if not working.cancelled():
-            working.exception()  # It is looked at, and no news: who asked is gone.
-        raise
+
+    pool = ThreadPoolExecutor(1)
+    try:
+        return await to_its_end(loop.run_in_executor(pool, work, ask), give_up)
     finally:
         pool.shutdown(wait=False)

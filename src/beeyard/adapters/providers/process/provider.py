@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from beeyard.adapters import modules
 from beeyard.adapters.means import Means
+from beeyard.adapters.occurrences import Occurrences
 from beeyard.adapters.providers.process import holding, hosted, identity, integrated
 from beeyard.adapters.providers.process.checking import problems
 from beeyard.adapters.providers.process.counters import Counters
@@ -60,7 +61,7 @@ class ProcessProvider:
         self._launcher.on_lost = self._lost
         self._launcher.on_event = self._event
         self._living: dict[str, tuple[int, Handle, WorkerSpec]] = {}
-        self._occurrences: asyncio.Queue[Occurrence] = asyncio.Queue()
+        self._occurrences = Occurrences()
         self._again: set[asyncio.Task[None]] = set()
         self._counters = Counters()
         self._reading = asyncio.Lock()
@@ -300,11 +301,7 @@ class ProcessProvider:
             section = as_started(section, handle.state["pid"])
         order = await self._order(spec, section, attempt, handle.ports if handle else {}, beside=True)
         order["argv"] = identity.resolve(command, order["environment"])
-        try:
-            report = await self._launcher.request("run", timeout=timeout, **order)
-        except Rejected as error:
-            return Answer(None, str(error))
-        return Answer(report.get("code"), report["output"], report["timed_out"])
+        return await self._launcher.beside(timeout, **order)
 
     async def drain(self, worker: str) -> None:
         with contextlib.suppress(Rejected, Unavailable):
@@ -330,12 +327,8 @@ class ProcessProvider:
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
-    async def events(self) -> AsyncIterator[list[Occurrence]]:
-        while True:
-            batch = [await self._occurrences.get()]
-            while not self._occurrences.empty():
-                batch.append(self._occurrences.get_nowait())
-            yield batch
+    def events(self) -> AsyncIterator[list[Occurrence]]:
+        return self._occurrences.batches()
 
     def _event(self, message: Message) -> None:
         if message.get("type") == "exited":
@@ -346,11 +339,11 @@ class ProcessProvider:
         if known is not None and known[0] == attempt:
             del self._living[worker]
             integrated.withdraw(_section(known[2]))
-        self._occurrences.put_nowait(Occurrence(worker, attempt, "exited", exit_of(report)))
+        self._occurrences.tell(Occurrence(worker, attempt, "exited", exit_of(report)))
 
     def _lost(self) -> None:
         for worker, (attempt, _, _) in self._living.items():
-            self._occurrences.put_nowait(Occurrence(worker, attempt, "lost", reason="the launcher died"))
+            self._occurrences.tell(Occurrence(worker, attempt, "lost", reason="the launcher died"))
 
     def _connected(self, hello: Message) -> None:
         """A launcher answers: what it says ended has ended; what we know to live, it has to take over."""
@@ -370,7 +363,7 @@ class ProcessProvider:
         if report.get("gone"):
             self._ended(worker, attempt, {"note": "it ended while no launcher was there to see it"})
         elif report["exit"] is None:
-            self._occurrences.put_nowait(Occurrence(worker, attempt, "found"))
+            self._occurrences.tell(Occurrence(worker, attempt, "found"))
         else:
             self._ended(worker, attempt, report["exit"])
 

@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from beeyard.adapters.means import Means
+from beeyard.adapters.occurrences import Occurrences
 from beeyard.adapters.providers.process import discovery, identity
 from beeyard.adapters.providers.process.counters import Counters
 from beeyard.adapters.providers.process.measuring import Measuring
@@ -77,7 +78,7 @@ class UnmanagedProvider:
         self._launcher = means.launcher
         self._secrets = means.secrets
         self._watched: dict[str, Watched] = {}
-        self._occurrences: asyncio.Queue[Occurrence] = asyncio.Queue()
+        self._occurrences = Occurrences()
         self._tasks: set[asyncio.Task[None]] = set()
         self._counters, self._reading = Counters(), asyncio.Lock()
         self._measuring, self._looking = Measuring(), asyncio.Lock()
@@ -208,7 +209,7 @@ class UnmanagedProvider:
         worker = watched.spec.id
         try:
             answer = await self._run(worker, watched.attempt, argv, {}, SERVICE_TIME)
-        except (Rejected, Unavailable) as error:
+        except Unavailable as error:
             _log.warning("%s: systemctl %s %s: %s", worker, verb, service, error)
             return
         if answer.code != 0:
@@ -217,7 +218,7 @@ class UnmanagedProvider:
 
     def _let_go(self, worker: str, watched: Watched) -> None:
         self._forget(worker)
-        self._occurrences.put_nowait(Occurrence(worker, watched.attempt, "exited", Exit(left=True)))
+        self._occurrences.tell(Occurrence(worker, watched.attempt, "exited", Exit(left=True)))
 
     def _ended(self, worker: str, watched: Watched) -> None:
         """Its pidfd became readable."""
@@ -239,7 +240,7 @@ class UnmanagedProvider:
         self._forget(worker)
         told = kernel.ending(status)
         exit = Exit(told.get("code"), told.get("signal"), told.get("core", False), note=told.get("note", ""))
-        self._occurrences.put_nowait(Occurrence(worker, watched.attempt, "exited", exit))
+        self._occurrences.tell(Occurrence(worker, watched.attempt, "exited", exit))
 
     def _forget(self, worker: str) -> None:
         watched = self._watched.pop(worker, None)
@@ -297,34 +298,25 @@ class UnmanagedProvider:
         watched = self._watched.get(spec.id)
         environment = variables(watched.handle.ports if watched is not None else {})
         argv = identity.resolve(command, environment)
-        try:
-            return await self._run(spec.id, watched.attempt if watched else 0, argv, environment, timeout)
-        except Rejected as error:
-            return Answer(None, str(error))
+        return await self._run(spec.id, watched.attempt if watched else 0, argv, environment, timeout)
 
     async def _run(
         self, worker: str, attempt: int, argv: Sequence[str], environment: Mapping[str, str], timeout: float
     ) -> Answer:
-        report = await self._launcher.request(
-            "run",
+        return await self._launcher.beside(
+            timeout,
             worker=worker,
             attempt=attempt,
             argv=argv,
             environment=environment,
             without=sorted(self._secrets.withheld() | OTHERS),
-            timeout=timeout,
         )
-        return Answer(report.get("code"), report["output"], report["timed_out"])
 
     async def drain(self, worker: str) -> None:
         """What it writes does not come to us."""
 
-    async def events(self) -> AsyncIterator[list[Occurrence]]:
-        while True:
-            batch = [await self._occurrences.get()]
-            while not self._occurrences.empty():
-                batch.append(self._occurrences.get_nowait())
-            yield batch
+    def events(self) -> AsyncIterator[list[Occurrence]]:
+        return self._occurrences.batches()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
