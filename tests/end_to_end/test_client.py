@@ -248,8 +248,14 @@ def ids_and_states(views: Any) -> Any:
 
 
 def without(*names: str) -> Callable[[Any], Any]:
-    """But for what changes by itself."""
-    return lambda views: [{name: value for name, value in view.items() if name not in names} for view in views]
+    """But for what changes by itself, in one view or in each of a list."""
+
+    def same(reply: Any) -> Any:
+        if isinstance(reply, list):
+            return [same(view) for view in reply]
+        return {name: value for name, value in reply.items() if name not in names}
+
+    return same
 
 
 Ask = Callable[[Scene, str], Any]
@@ -288,7 +294,7 @@ def its_old_package(scene: Scene, who: str) -> beeyard.PackageUninstall:
 
 QUESTIONS: dict[str, tuple[Ask, Same, int | None]] = {
     "ps": (lambda scene, who: beeyard.Ps(["web", "gone"], limit=1), whole, None),
-    "info": (lambda scene, who: beeyard.Info(), whole, None),
+    "info": (lambda scene, who: beeyard.Info(), without("memory"), None),
     "show": (lambda scene, who: beeyard.Show("web"), without("usage"), None),
     "probe": (lambda scene, who: beeyard.Probe("steady"), without("costs", "counted"), None),
     "why": (lambda scene, who: beeyard.Why("web", story=3), without("usage", "next"), None),
