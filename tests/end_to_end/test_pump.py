@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 
 from beeyard.launcher.paths import Paths
 from beeyard.launcher.protocol import VERSION, Unpacker, pack
+from tests.disks import mounted
 
 SOURCE = Path(__file__).parents[2] / "src"
 RUNNER = f"""import sys
@@ -255,24 +255,11 @@ def test_a_line_of_300_megabytes_takes_nothing_down(launcher: Launcher) -> None:
     assert int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) < 40_000
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A tmpfs of one MiB mounted there; skips where that is not allowed."""
-    folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("may not mount a tmpfs")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_full_disk_drops_output_says_so_once_and_goes_on_when_there_is_room(launcher: Launcher) -> None:
     """The worker never waits; the file says how much is missing, on a line of its own, also if nothing more comes."""
     launcher.start()
     logs = Path(launcher.paths.worker_logs("web"))
-    with small_disk(logs):
+    with mounted(logs, "size=1m"):
         launcher.watch("web")
         ballast = logs / "ballast"
         ballast.write_bytes(b"b" * 900_000)

@@ -15,6 +15,7 @@ import pytest
 
 from beeyard.domain.spec import RestartPolicy
 from beeyard.launcher.locks import holder
+from tests.disks import mounted
 from tests.end_to_end.workers import AT_ONCE, LOOP, NEVER, down_and_clean, lines, shell
 from tests.yard import Refusal, Yard, eventually, launcher_program, master_program, yard
 
@@ -58,19 +59,6 @@ def test_a_second_one_is_refused(fresh_yard: Yard) -> None:
 
 
 # --- folders --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[None]:
-    """A small disk in memory."""
-    folder.mkdir()
-    made = _run(["mount", "-t", "tmpfs", "-o", options, "none", str(folder)])
-    if made.returncode:
-        pytest.skip(f"mounts a disk: {made.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("how", ["file", "read-only"])

@@ -12,8 +12,8 @@ import pytest
 from beeyard.domain.module import ModuleSpec
 from beeyard.domain.spec import ProbeSpec, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, WorkerId
+from tests.disks import mounted
 from tests.end_to_end.conftest import fresh_yard as fresh_yard
-from tests.end_to_end.test_pump import small_disk
 from tests.end_to_end.workers import AT_ONCE
 from tests.yard import Yard, eventually
 
@@ -175,7 +175,7 @@ def is_at(on: Yard, attempt: int) -> bool:
 def test_a_full_disk_under_its_log_holds_up_nobody(fresh_yard: Yard, tmp_path: Path, where: str) -> None:
     """What finds no room is dropped and counted; the module goes on, is healthy, and is heard again when there is."""
     logs = Path(fresh_yard.paths.worker_logs("w"))
-    with small_disk(logs):
+    with mounted(logs, "size=1m"):
         ballast = logs / "ballast"
         ballast.write_bytes(b"b" * 900_000)
         fresh_yard.apply(stage(tmp_path, where, length=10_000))

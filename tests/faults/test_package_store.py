@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from beeyard.adapters.package_store import FolderStore
 from beeyard.domain.errors import Rejected
 from beeyard.domain.packages import Description
+from tests.disks import mounted
 from tests.faults.traced import SYNCS, unsafe, watched
 from tests.packing import a_package, unpack
 
@@ -72,21 +73,6 @@ def test_no_sync_can_be_left_out(tmp_path: Path, scenario: str) -> None:
     opening = {str(tmp_path), str(tmp_path / "packages")}  # by everyone who opens the store, whether or not it is new
     syncs = [n for n, call in enumerate(made) if call.name in SYNCS and call.paths[0] not in opening]
     assert [made[n] for n in syncs if not unsafe(tmp_path, made[:n] + made[n + 1 :])] == []
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A small filesystem of its own, for a while."""
-    folder.mkdir()
-    told = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "beeyard-test", folder], capture_output=True, text=True, check=False
-    )
-    if told.returncode != 0:
-        pytest.skip(f"no mount: {told.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.fixture

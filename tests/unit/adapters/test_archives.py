@@ -21,6 +21,7 @@ from beeyard.adapters.archives.pack import pack
 from beeyard.domain.errors import NotFound, Refused, Rejected, Unavailable, Untrusted
 from beeyard.domain.packages import Description
 from tests.corpora.tar import END, described, file, link, listed, squeezed
+from tests.disks import mounted
 
 HANGING = """
 import marshal, os, signal, sys
@@ -249,14 +250,8 @@ async def test_memory_has_a_bound(tmp_path: Path, into: Path, monkeypatch: pytes
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """One of a megabyte."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    mounted = subprocess.run(command, check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip("the right to mount a disk")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with mounted(tmp_path / "disk", "size=1m") as folder:
+        yield folder
 
 
 async def test_a_full_disk_is_told(small_disk: Path, tmp_path: Path) -> None:

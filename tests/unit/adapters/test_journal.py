@@ -11,7 +11,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from beeyard.adapters.journal import FileJournal, chain, check_lines, segments, writer
 from beeyard.domain.errors import Unavailable
 from beeyard.ports.journal import START, Head, Verdict
+from tests.disks import fill, mounted
 from tests.fakes.journal import a_record
 
 
@@ -499,22 +500,8 @@ async def test_a_file_that_somebody_changed_is_not_gone_on_with(folder: Path, ch
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "beeyard-test", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no file system can be mounted here: {error}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(filler: Path) -> None:
-    """Take all the room that is left."""
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
+    with mounted(tmp_path / "disk", "size=256k") as folder:
+        yield folder
 
 
 async def refused(journal: FileJournal, what: str = "refused", size: int = 0, durable: bool = True) -> str:
@@ -920,6 +907,7 @@ APPENDER = """
 import asyncio, sys
 from pathlib import Path
 from beeyard.adapters.journal import FileJournal, writer
+from tests.disks import fill, mounted
 from tests.fakes.journal import a_record
 
 writer.SEGMENT = 20_000

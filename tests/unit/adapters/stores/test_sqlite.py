@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from beeyard.domain.errors import Invalid, Refused, Unavailable
 from beeyard.domain.messages import Exit
 from beeyard.domain.worker import Cause, Death
 from beeyard.ports.store import KEPT, Document, Put, Snapshot, StoryEntry
+from tests.disks import fill, mounted
 from tests.fakes.store import a_commit, a_worker
 
 ALL = 10 * KEPT
@@ -307,22 +308,8 @@ async def test_a_full_database_takes_nothing_half_and_recovers(filled: Path) -> 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "beeyard-test", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no file system can be mounted here: {error}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(filler: Path) -> None:
-    """Take all the room that is left."""
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
+    with mounted(tmp_path / "disk", "size=1m") as folder:
+        yield folder
 
 
 async def test_a_full_disk_takes_nothing_half_and_recovers(small_disk: Path) -> None:
@@ -471,6 +458,7 @@ import asyncio, sys
 from pathlib import Path
 from beeyard.adapters.stores.sqlite import SqliteStore
 from beeyard.ports.store import ANY, Put, StoryEntry
+from tests.disks import fill, mounted
 from tests.fakes.store import a_commit, a_worker
 
 async def main():
