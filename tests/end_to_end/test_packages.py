@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.disks import mounted
 from tests.end_to_end.shelf import Shelf, serving
 from tests.end_to_end.test_secrets import Watched, found, poisoned, watched
-from tests.end_to_end.test_state_folder import mounted
 from tests.yard import Refusal, Row, eventually
 
 LONG = 60.0

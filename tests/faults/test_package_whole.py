@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.disks import mounted
 from tests.faults.test_package_store import memory as memory
-from tests.faults.test_package_store import mounted
 from tests.faults.traced import SYNCS, unsafe, watched
 
 WHOLE = str(Path(__file__).with_name("whole.py"))

@@ -907,7 +907,6 @@ APPENDER = """
 import asyncio, sys
 from pathlib import Path
 from beeyard.adapters.journal import FileJournal, writer
-from tests.disks import fill, mounted
 from tests.fakes.journal import a_record
 
 writer.SEGMENT = 20_000

@@ -458,7 +458,6 @@ import asyncio, sys
 from pathlib import Path
 from beeyard.adapters.stores.sqlite import SqliteStore
 from beeyard.ports.store import ANY, Put, StoryEntry
-from tests.disks import fill, mounted
 from tests.fakes.store import a_commit, a_worker
 
 async def main():
