@@ -3,10 +3,10 @@ UV  := $(or $(shell command -v uv),.uv/bin/uv)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench fix lock test-python
+.PHONY: help setup run test check bench fix lock test-python test-kubernetes
 
 help: ## list these targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
 
 setup: .venv/.ready ## make .venv from the lock file
 
@@ -40,6 +40,10 @@ test-python: | $(UV) ## every test on each further Python that is here
 	  $(UV) python find -q $$v >/dev/null || { echo "Python $$v: not here"; continue; }; \
 	  UV_PROJECT_ENVIRONMENT=.venv-$$v $(UV) run --locked --python $$v pytest -n auto --dist loadgroup $(ARGS) || exit; \
 	done
+
+test-kubernetes: setup ## the provider kubernetes on the cluster that KUBECONFIG leads to
+	@test -n "$$KUBECONFIG" || { echo "KUBECONFIG names no cluster"; exit 2; }
+	$(BIN)/pytest -m needs_kubernetes $(ARGS)
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --locked --compile-bytecode

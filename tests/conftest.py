@@ -10,6 +10,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import engine
+
 # The machine's speed is nobody's fault: no test fails for being slow.
 hypothesis.settings.register_profile("beeyard", deadline=None)
 hypothesis.settings.load_profile("beeyard")
@@ -45,7 +47,7 @@ def any_of(*names: str) -> str | None:
 
 
 NEEDS: dict[str, Callable[[], str | None]] = {
-    "needs_docker": cache(lambda: answers("docker", "info")),
+    "needs_docker": cache(engine.missing),
     "needs_ssh": cache(lambda: programs("sshd", "ssh-keygen")),
     "needs_postgres": cache(lambda: programs("initdb", "postgres")),
     "needs_strace": cache(lambda: answers("strace", "-o", os.devnull, "true")),
@@ -57,6 +59,14 @@ INSTALLED_BY_CI = {"needs_docker", "needs_ssh", "needs_postgres", "needs_strace"
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that share an engine come one after the other: what it lists is then theirs alone."""
+    for item in items:
+        if item.get_closest_marker("needs_docker"):
+            item.add_marker(pytest.mark.xdist_group("docker"))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what can't run here; in CI, where `.ci/run` should have installed it, fail instead."""
     for need, missing in NEEDS.items():
@@ -64,3 +74,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if need in INSTALLED_BY_CI and os.environ.get("CI") == "true":
                 pytest.fail(f"{need}: {reason}", pytrace=False)
             pytest.skip(f"{need}: {reason}")
+    if item.get_closest_marker("needs_docker"):
+        os.environ.setdefault("DOCKER_HOST", engine.of_this_run().host)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """An engine of our own is named only to tests that need one."""
+    if os.environ.get("DOCKER_HOST") == engine.of_this_run().host:
+        del os.environ["DOCKER_HOST"]
+
+
+def pytest_unconfigure() -> None:
+    """It would end by itself, a moment after the run."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        engine.of_this_run().end()

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from beeyard.launcher import kernel
 from beeyard.launcher.trees import MARK, MarkForest, Tree
 
+OURS = f"trees-{os.getpid()}"
+"""Others run the same tests at the same time, and a mark is looked for in all processes of the host."""
 SAYS = "print(flush=True); import sys; sys.stdin.read()"
 
 
@@ -34,8 +36,8 @@ def marked(mark: str, *, session: bool = False) -> Iterator[subprocess.Popen[str
 
 def test_what_carries_the_mark_belongs_to_the_attempt_and_is_killed_with_it() -> None:
     """Another attempt of the same worker is not touched."""
-    forest = MarkForest("0123")
-    with marked("0123/web/1") as mine, marked("0123/web/2") as other:
+    forest = MarkForest(OURS)
+    with marked(f"{OURS}/web/1") as mine, marked(f"{OURS}/web/2") as other:
         tree = forest.plant("web", 1)
         assert tree.members() == [mine.pid]
         assert not tree.remove()
@@ -48,7 +50,7 @@ def test_what_carries_the_mark_belongs_to_the_attempt_and_is_killed_with_it() ->
 
 def test_the_leaders_session_belongs_to_the_attempt_whatever_it_did_to_its_environment() -> None:
     """A group that lives is seen without looking through all processes."""
-    forest = MarkForest("0123")
+    forest = MarkForest(OURS)
     forest.strays = lambda: False
     with marked("erased", session=True) as leader:
         tree = forest.plant("web", 1, leader.pid)
@@ -62,7 +64,7 @@ def test_the_leaders_session_belongs_to_the_attempt_whatever_it_did_to_its_envir
 def test_a_process_that_is_within_execve_is_not_overlooked() -> None:
     """For some microseconds it has no environment at all."""
     for _ in range(300):
-        pid = os.posix_spawn("/bin/sleep", ["sleep", "100"], {MARK: "0123/web/1"})
+        pid = os.posix_spawn("/bin/sleep", ["sleep", "100"], {MARK: f"{OURS}/web/1"})
         try:
             assert all(kernel.environment(pid) for _ in range(20))
         finally:
@@ -79,7 +81,7 @@ def test_an_empty_environment_is_told_as_such() -> None:
 
 def test_marks_need_nothing_made_and_leave_nothing() -> None:
     """An earlier launcher's attempts are found by their records alone."""
-    forest = MarkForest("0123")
+    forest = MarkForest(OURS)
     tree: Tree = forest.plant("web", 1)
     assert list(forest.standing()) == []
     assert (tree.door(), tree.folder) == (None, None)
