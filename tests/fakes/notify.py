@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from beeyard.adapters.notify import understood
 from beeyard.ports.notify import Word
 
 
@@ -19,6 +20,10 @@ class FakeNotices:
             self._ears[worker, attempt](word)
         else:
             self._early.setdefault((worker, attempt), []).append(word)
+
+    def spoken(self, worker: str, attempt: int, text: str) -> None:
+        """The same, as it came."""
+        self.say(worker, attempt, understood(text.encode()))
 
     def heard(self) -> list[tuple[str, int]]:
         """The attempts that somebody hears."""

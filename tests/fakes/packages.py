@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from beeyard.domain.errors import BeeyardError, NotFound, Refused
+from beeyard.domain.locked import Locked
 from beeyard.domain.packages import Dependency, Manifest, ProcessEntry, Trust
 from beeyard.domain.sources import RepositorySpec
 from beeyard.ports.package_manager import Installed, Offered, Remembered, Tell
@@ -22,8 +23,8 @@ class FakePackageManager:
     """Script it: `offered`, what there is; `installed`; `damage`, by digest; `errors`, by call; `gates` (an unset event
     holds every call of that name, and every call for a package NAME of it by `call NAME`).
 
-    `memory`: what its repository said before. `calls` tells what was asked, `used` who uses what, `most` how many
-    installs there were at the same time.
+    `memory`: what its repository said before; `gone`, what it has and offers no more, by source. `calls` tells what was
+    asked, `used` who uses what, `most` how many installs there were at the same time.
     """
 
     name = "fake"
@@ -39,6 +40,7 @@ class FakePackageManager:
         self.tells: list[Tell] = []
         self.used: set[tuple[str, str]] = set()
         self.memory: Remembered | None = None
+        self.gone: dict[str, Offered] = {}
         self.most = 0
         self._busy = 0
 
@@ -75,6 +77,10 @@ class FakePackageManager:
     async def offers(self, repository: RepositorySpec, package: str) -> list[Offered]:
         await self._called("offers", package)
         return [one for one in self.offered if one.manifest.name == package]
+
+    async def former(self, repository: RepositorySpec, locked: Locked) -> Offered | None:
+        await self._called("former")
+        return self.gone.get(locked.source)
 
     async def catalog(self, repository: RepositorySpec) -> list[str]:
         await self._called("catalog")

@@ -12,7 +12,7 @@ from beeyard.domain.packages import Manifest
 from beeyard.domain.spec import StopStep, WorkerSpec
 from beeyard.domain.supply import Equipment
 from beeyard.domain.watching import Measure
-from beeyard.ports.provider import Act, Answer, Capabilities, Occurrence, Owned, Purpose, Reading, Sight
+from beeyard.ports.provider import Act, Answer, Bringing, Capabilities, Occurrence, Owned, Purpose, Reading, Sight
 
 
 class Attempt:
@@ -24,6 +24,7 @@ class Attempt:
         self.handle = handle
         self.exit: Exit | None = None
         self.lost = False
+        self.waits = handle.waits
 
     @property
     def pid(self) -> int:
@@ -35,10 +36,11 @@ class FakeProvider:
     """Keeps every attempt until it is destroyed.
 
     Script it: `fail_next_launch`, `exit`, `lose`, `find`, `stubborn` (workers that ignore a stop), `reachable`,
-    `within` (what it runs ends with the master),
-    `problems`, `readings`, `measures`, `answers`, `forbidden` (what people may not ask), and `gates` (an unset event
-    holds every call of that name). `calls` tells what was asked: the name, then worker and attempt where there are any,
-    then what else was given; `purposes`, what each end was for.
+    `within` (what it runs ends with the master), `elsewhere` (it runs on other hosts, without pids), `waiting`
+    (workers whose attempts `begin` later), `brings` (what the launch of a worker waits for; count it in `told`),
+    `problems`, `readings`, `measures`, `answers`, `forbidden` (what people may not ask), and `gates` (an unset
+    event holds every call of that name). `calls` tells what was asked: the name, then worker and attempt where
+    there are any, then what else was given; `purposes`, what each end was for.
     """
 
     name = "fake"
@@ -49,6 +51,10 @@ class FakeProvider:
         self.ports: dict[tuple[str, int], dict[str, int]] = {}
         self.reachable = True
         self.within = False
+        self.elsewhere = False
+        self.waiting: set[str] = set()
+        self.brings: dict[str, Bringing] = {}
+        self.told = 0
         self.stubborn: set[str] = set()
         self.problems: list[Problem] = []
         self.readings: dict[str, Reading] = {}
@@ -91,6 +97,12 @@ class FakeProvider:
         attempt.lost = False
         self._tell(Occurrence(worker, attempt.number, "found"))
 
+    def begin(self, worker: str) -> None:
+        """The attempt that waited runs."""
+        attempt = self.newest(worker)
+        attempt.waits = False
+        self._tell(Occurrence(worker, attempt.number, "begun"))
+
     def newest(self, worker: str) -> Attempt:
         """The newest attempt that runs."""
         running = [a for a in self.attempts.values() if a.worker == worker and a.exit is None]
@@ -108,7 +120,9 @@ class FakeProvider:
     # --- the port ---------------------------------------------------------------------------------------------------
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(whole_tree_kill="in memory", user_switching=False, exact_exits=True, within=self.within)
+        return Capabilities(
+            "in memory", user_switching=False, exact_exits=True, within=self.within, elsewhere=self.elsewhere
+        )
 
     async def serve(self) -> None:
         self.calls.append(("serve",))
@@ -118,8 +132,13 @@ class FakeProvider:
         self.calls.append(("check", spec.id))
         return list(self.problems)
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> Equipment:
+    def equip(
+        self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str], image: str = ""
+    ) -> Equipment:
         return Equipment({**spec.run, "from": folder} | ({"with": dict(needs)} if needs else {}), spec.module)
+
+    def coming(self, worker: str) -> Bringing | None:
+        return self.brings.get(worker)
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:
         return {name: f"run.{field}" for field, name in spec.run.get("secrets", {}).items()}
@@ -131,7 +150,8 @@ class FakeProvider:
             if self._launch_errors:
                 raise self._launch_errors.pop(0)
             self._next_pid += 1
-            handle = _held(Handle(self.name, 1, {"pid": self._next_pid}, dict(ports)), held(spec.limits))
+            waits = spec.id in self.waiting
+            handle = _held(Handle(self.name, 1, {"pid": self._next_pid}, dict(ports), waits=waits), held(spec.limits))
             known = self.attempts[spec.id, attempt] = Attempt(spec.id, attempt, handle)
             self.ports[spec.id, attempt] = dict(ports)
         return known.handle
@@ -233,7 +253,7 @@ class FakeProvider:
             return Sight("missing")
         if known.lost:
             raise Unavailable("fake_unreachable", "{worker} is out of sight", worker=worker)
-        return Sight("running") if known.exit is None else Sight("ended", known.exit)
+        return Sight("running", waits=known.waits) if known.exit is None else Sight("ended", known.exit)
 
     def _end(self, worker: str, attempt: int, exit: Exit) -> None:
         known = self.attempts.get((worker, attempt))

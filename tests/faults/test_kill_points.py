@@ -19,6 +19,7 @@ import pytest
 from msgspec.structs import replace
 
 from beeyard.domain import messages
+from beeyard.domain.lifetime import Lifetime
 from beeyard.domain.limits import Limit, Limits
 from beeyard.domain.module import ModuleSpec
 from beeyard.domain.spec import Backoff, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
@@ -47,6 +48,7 @@ AT_ONCE = RestartPolicy(
     policy="always", backoff=Backoff(delay=Duration(0.0), max_retries=None), jitter=0.0, window=Duration(60.0)
 )
 LATER = RestartPolicy(policy="always", backoff=Backoff(delay=Duration(0.1), factor=1.0, max_retries=None), jitter=0.0)
+NEVER = RestartPolicy("never")
 CHATTY = "import itertools, time\nfor n in itertools.count(1):\n    print(n, flush=True); time.sleep(0.002)"
 TARGET = "trap 'exit 7' USR1; echo up; while :; do sleep 0.05; done"
 STUBBORN = "trap '' TERM; trap 'exit 7' USR1; echo up; while :; do sleep 0.05; done"
@@ -115,6 +117,9 @@ def provoke(yard: Yard, point: str) -> None:
             case [_, "unwatch" | "release"]:
                 yard.ask("add", specs=[shell("passing", "sleep 100", LATER)])
                 yard.ask("remove", workers=["passing"], stop=True)
+            case [_, "Forget"]:
+                brief = Lifetime(after=Duration(0.1))
+                yard.ask("add", specs=[shell(f"brief-{time.monotonic_ns()}", "exit 0", NEVER, lifetime=brief)])
             case [_, "pipes"]:
                 name = f"within-{time.monotonic_ns()}"
                 yard.ask("add", specs=[WorkerSpec(WorkerId(name), "module", {}, module=WITHIN)])
@@ -195,6 +200,7 @@ def test_killed_there_nothing_is_lost(faulty_yard: Yard, point: str, when: str, 
         with contextlib.suppress(Refusal):
             yard.ask("remove", workers=["passing"], stop=True)
     assert yard.leaders("passing") == []
+    eventually(lambda: not any(name.startswith("brief") for name in yard.ps()), "what was done is forgotten")
 
 
 def test_every_point_is_covered_or_has_its_reason() -> None:

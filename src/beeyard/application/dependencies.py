@@ -61,20 +61,21 @@ class Dependencies:
                 return None
 
     def attempts(self, spec: WorkerSpec) -> dict[str, int]:
-        """Of each worker that this one is to be restarted with, its attempt now."""
+        """Of each worker that this one is to be restarted with, its attempt now. Not of a group that scales: its
+        instances come and go as they are needed."""
         return {
             name: self._supervisors[name].worker.attempt
             for name, need in spec.needs.items()
-            if need.restart and name in self._supervisors
+            if need.restart and name in self._supervisors and self._supervisors[name].worker.spec.scaling is None
         }
 
     def missing(self, spec: WorkerSpec) -> list[Missing]:
-        """Each condition that does not hold."""
+        """Each condition that does not hold. Nobody waits for what its group can do without."""
         found = [(name, need.condition, self._supervisors.get(name)) for name, need in spec.needs.items()]
         return [
             (name, condition, None if supervisor is None else supervisor.worker)
             for name, condition, supervisor in found
-            if supervisor is None or not _met(supervisor.worker, condition)
+            if supervisor is None or not (supervisor.worker.wanted.standby or _met(supervisor.worker, condition))
         ]
 
     def unmet(self, spec: WorkerSpec) -> str:

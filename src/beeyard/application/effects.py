@@ -16,6 +16,7 @@ from beeyard.application.packages.supplies import Supplies
 from beeyard.application.probing import Probing
 from beeyard.application.sampling import last_minute
 from beeyard.application.supervisor import Supervisor
+from beeyard.application.waiting import pause
 from beeyard.domain.errors import BeeyardError, NotFound, Unavailable
 from beeyard.domain.limits import held
 from beeyard.domain.messages import (
@@ -25,6 +26,7 @@ from beeyard.domain.messages import (
     Effect,
     Event,
     Fired,
+    Forget,
     Handle,
     Kill,
     Launch,
@@ -60,7 +62,8 @@ log = logging.getLogger("beeyard")
 
 
 class Effects:
-    """Runs effects for one master. `post(worker, event)` brings events back; `bury(worker, death)` keeps a record.
+    """Runs effects for one master. `post(worker, event)` brings events back; `bury(worker, death)` keeps a record;
+    `part(worker, attempt)` is told of each that is no more.
 
     `spawn` runs what takes time, and logs what goes wrong in it: most orders have no answer, and what comes of them is
     seen as an exit, or by the next timer.
@@ -80,6 +83,8 @@ class Effects:
         roll: Callable[[], float],
         limiting: Limiting,
         supplies: Supplies,
+        forget: Callable[[str], Coroutine[Any, Any, None]],
+        part: Callable[[str, int], Coroutine[Any, Any, None]],
     ) -> None:
         self._providers = providers
         self._prober = prober
@@ -93,6 +98,8 @@ class Effects:
         self._roll = roll
         self._limiting = limiting
         self._supplies = supplies
+        self._forget = forget
+        self._part = part
         self._execs = asyncio.Semaphore(EXEC_PROBES)
         self._graves: deque[tuple[str, Death, Provider]] = deque()
 
@@ -115,6 +122,7 @@ class Effects:
                 self._turn_away(supervisor)
                 self._host.publish(worker.id, None, {})
                 self._spawn(self._providers[name].destroy(worker.id, attempt))
+                self._spawn(self._part(worker.id, attempt))
             case SetTimer(timer=timer, at=at, serial=serial):
                 self._cancel(supervisor)
                 fired = Fired(timer, serial)
@@ -124,8 +132,8 @@ class Effects:
             case Watch(attempt=attempt, handle=handle):
                 self._unwatch(supervisor)
                 self._limiting.begin(supervisor, attempt)
+                self._listen(supervisor, attempt, handle)
                 if worker.outfit.probes:
-                    self._listen(supervisor, attempt, handle)
                     supervisor.probing = self._probing(supervisor, attempt, handle, provider, resumed=resumed)
                     supervisor.probing.start()
             case Restrict(attempt=attempt):
@@ -134,6 +142,8 @@ class Effects:
             case Unwatch():
                 self._limiting.end(supervisor)
                 self._unwatch(supervisor)
+            case Forget():
+                self._spawn(self._forget(worker.id))
             case Bury():
                 if worker.death is not None:
                     usage = last_minute(supervisor, worker.death, self._clock.now())
@@ -209,7 +219,7 @@ class Effects:
                 handle = replace(await provider.launch(in_force, attempt, ports), output=output)
             except Unavailable as error:
                 log.warning("%s: launch of attempt %d waits: %s", worker.id, attempt, error)
-                await self._sleep(0.2)
+                await pause(self._clock, 0.2)
                 continue
             except BeeyardError as error:
                 refused = refusal(error)
@@ -232,7 +242,7 @@ class Effects:
                 handle = await provider.hold(worker.id, attempt, held(worker.limits))
             except Unavailable as error:
                 log.warning("%s: its new limits wait: %s", worker.id, error)
-                await self._sleep(0.2)
+                await pause(self._clock, 0.2)
                 continue
             if handle is not None:
                 self._post(worker.id, Restricted(attempt, handle))
@@ -267,11 +277,6 @@ class Effects:
             if death.lines or death.usage:
                 self._bury(worker, death)
             self._graves.popleft()
-
-    async def _sleep(self, seconds: float) -> None:
-        over = asyncio.Event()
-        self._clock.call_at(self._clock.now().mono + seconds, over.set)
-        await over.wait()
 
     def _cancel(self, supervisor: Supervisor) -> None:
         if supervisor.timer is not None:

@@ -86,9 +86,12 @@ class Engine:
         if events:
             await self._ask(partial(self._request_turn, events))
 
-    async def remove(self, names: Sequence[str], check: Callable[[], None]) -> None:
-        """Returns when these workers are forgotten. Raises what `check` raises in that turn, and Unavailable."""
-        await self._ask(partial(self._removal_turn, names, check))
+    async def remove(self, names: Sequence[str], check: Callable[[], None], what: str = "removed") -> None:
+        """Returns when these workers are forgotten; `what` is told of each.
+
+        Raises what `check` raises in that turn, and Unavailable.
+        """
+        await self._ask(partial(self._removal_turn, names, check, what))
 
     async def _ask(self, turn: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self.records.require_writable()
@@ -193,14 +196,14 @@ class Engine:
         self._publish()
         await self._run(orders)
 
-    async def _removal_turn(self, names: Sequence[str], check: Callable[[], None]) -> None:
+    async def _removal_turn(self, names: Sequence[str], check: Callable[[], None], what: str) -> None:
         check()
         await self.records.remove(list(names))
         at = self._clock.now().wall
         for name in names:
             supervisor = self.supervisors.pop(name)
             self.effects.release(supervisor)
-            self._note(supervisor, None, state(supervisor.worker), at, removed=True)
+            self._note(supervisor, None, state(supervisor.worker), at, removed=what)
         self._publish()
         self.dependencies.rebuild()
 
@@ -254,15 +257,15 @@ class Engine:
         return Outside(self._roll(), strain(self._host.pressure()) if ended else CALM)
 
     def _note(
-        self, supervisor: Supervisor, entry: StoryEntry | None, before: str, at: float, *, removed: bool = False
+        self, supervisor: Supervisor, entry: StoryEntry | None, before: str, at: float, *, removed: str = ""
     ) -> None:
-        """A worker changed; those who follow hear of it once it is saved."""
+        """A worker changed, or was removed, in these words; those who follow hear of it once it is saved."""
         worker = supervisor.worker
         self.version += 1
 
         def data() -> WorkerEvent:
-            what, by = (entry.what, entry.by) if entry is not None else ("removed" if removed else "", "")
-            return WorkerEvent(before, what, by, removed, view(worker, self._clock.now()))
+            what, by = (entry.what, entry.by) if entry is not None else (removed, "")
+            return WorkerEvent(before, what, by, bool(removed), view(worker, self._clock.now()))
 
         self._told.append(lambda: self._feed.tell("worker", at, data, worker.id))
 

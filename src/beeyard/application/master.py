@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from msgspec import Struct
@@ -16,28 +16,32 @@ from beeyard.application.audit import ANCHOR, Audit
 from beeyard.application.effects import Effects
 from beeyard.application.endpoints import Endpoints
 from beeyard.application.engine import Engine
+from beeyard.application.enrolment import Enrolment
 from beeyard.application.exiting import Exiting
 from beeyard.application.feed import Feed
 from beeyard.application.growing import Growths
+from beeyard.application.idling import Idling
 from beeyard.application.job_records import JobRecords
 from beeyard.application.jobs import Jobs
 from beeyard.application.limiting import Limiting
 from beeyard.application.listening import LISTEN, Listening
 from beeyard.application.obstacles import Obstacles, find
 from beeyard.application.operation import Operation
-from beeyard.application.outlook import Outlook, outlook
+from beeyard.application.orphans import Sweep
+from beeyard.application.outlook import Outlook, ages, outlook
 from beeyard.application.packages.health import Rounds
 from beeyard.application.packages.installer import PACKAGES, Installer
 from beeyard.application.packages.seed import PROGRAM, PackageCalls
 from beeyard.application.packages.supplies import Supplies
 from beeyard.application.records import Records
 from beeyard.application.sampling import Sampling, history
+from beeyard.application.scaling import SCALING, Scaler
 from beeyard.application.secrets import Definitions
 from beeyard.application.supervisor import CLOCK_SET, Supervisor
 from beeyard.application.tokens import Tokens
 from beeyard.application.views import WorkerDetail
-from beeyard.domain import order
-from beeyard.domain.errors import BeeyardError, Refused
+from beeyard.domain import lifecycle, order
+from beeyard.domain.errors import BeeyardError, NotFound, Refused
 from beeyard.domain.health import Health
 from beeyard.domain.master import MasterSpec, require_address
 from beeyard.domain.messages import Asked, Respecified
@@ -45,6 +49,7 @@ from beeyard.domain.plan import Plan, Stage
 from beeyard.domain.planning import diff
 from beeyard.domain.sources import PackagesSpec
 from beeyard.domain.spec import WorkerSpec, once
+from beeyard.domain.values import instance_of
 from beeyard.domain.worker import Down, Preparing, Running, Starting, Stopping, Worker, new
 from beeyard.ports.clock import Clock
 from beeyard.ports.host import Host
@@ -53,7 +58,7 @@ from beeyard.ports.logs import Logs
 from beeyard.ports.notify import Notices
 from beeyard.ports.package_manager import PackageManager
 from beeyard.ports.prober import Prober
-from beeyard.ports.provider import Act, Capabilities, Owned, Provider
+from beeyard.ports.provider import Act, Brings, Capabilities, Owned, Provider
 from beeyard.ports.resolver import Resolver
 from beeyard.ports.secrets import Secrets
 from beeyard.ports.store import Store
@@ -122,6 +127,7 @@ class Master(PackageCalls):
         self.listening = Listening()
         self._operations = operations
         self._engine = Engine(clock, self.records, roll, host, self.feed)
+        self.enrolment = Enrolment(self.tokens, self.listening, notices, self._engine.post)
         self.packages = Installer(managers, resolver, host, clock, self.feed)
         self.supplies = Supplies(
             self.packages,
@@ -148,13 +154,20 @@ class Master(PackageCalls):
             roll,
             Limiting(providers, clock, self.feed, self._engine.post, self._engine.spawn),
             self.supplies,
+            self._forget,
+            self.enrolment.end,
         )
-        self._obstacles = Obstacles(self.supervisors, providers, self._engine.dependencies, self.secrets)
+        self._bringing = {name: one for name, one in providers.items() if isinstance(one, Brings)}
+        self._obstacles = Obstacles(
+            self.supervisors, providers, self._engine.dependencies, self.secrets, self.listening
+        )
         self._adoption = Adoption(self._engine, providers, clock, host)
+        self.sweep = Sweep(self._adoption, providers, clock)
         self.growths = Growths(self.supervisors, host.own_memory, providers, clock, self.feed)
-        self.sampling = Sampling(self.supervisors, providers, clock)
+        self.sampling = Sampling(self.supervisors, providers, clock, Idling(self._engine.post))
         self.endpoints = Endpoints(self.find, clock.now)
         self.until = self._engine.until
+        self.scaler = Scaler(self.records, prober, clock, self.feed, self.audit, self._engine.request)
         self.exiting = Exiting(self, self._engine.spawn)
         self._engine.gave_up = self.exiting.gave_up
         self.ending = False
@@ -177,14 +190,16 @@ class Master(PackageCalls):
                     await self.secrets.wake()
                     saved = await self.records.load()
                     await self.packages.wake(self.records.facts.get(PACKAGES))
-                    await self._adoption.wake(saved)
                     await self.tokens.wake()
+                    self.listening.wake(self.records.facts.get(LISTEN))  # Launches that are resumed invite there.
+                    await self._adoption.wake(saved)
                     self.audit.wake(self.records.facts.get(ANCHOR, ""))
                     await self.jobs.wake()
-                    self.listening.wake(self.records.facts.get(LISTEN))
+                    self.scaler.wake(self.records.facts.get(SCALING))
                     background += [tasks.create_task(self._adoption.listen(provider)) for provider in providers]
                     background += [
-                        tasks.create_task(task.run()) for task in (self.sampling, self.growths, self._rounds)
+                        tasks.create_task(task.run())
+                        for task in (self.sampling, self.growths, self._rounds, self.scaler)
                     ]
                     turns = tasks.create_task(self._engine.turns())
                     self.exiting.wake()
@@ -285,10 +300,10 @@ class Master(PackageCalls):
         """Want a worker, or a group, up; a failed or waiting one starts at once with a fresh budget."""
         await self._ask(name, Asked("up", by))
 
-    async def stop_worker(self, name: str, by: str = "") -> None:
-        """Want it down. Raises Refused if it is not Beeyard's to stop."""
-        self._obstacles.require_allowed(self.find(name), "stop")
-        await self._ask(name, Asked("down", by))
+    async def stop_worker(self, name: str, by: str = "", *, force: bool = False) -> None:
+        """Want it down; `force`: killed at once. Raises Refused if it is not Beeyard's to stop, or to kill."""
+        self._obstacles.require_allowed(self.find(name), "kill" if force else "stop")
+        await self._ask(name, Asked("down", by, force=force))
 
     async def restart_worker(self, name: str, by: str = "") -> None:
         """Want it up anew: stopped as its spec says, then started. One that is down is started.
@@ -345,7 +360,8 @@ class Master(PackageCalls):
         new = old if master is None else master.secrets
         self.secrets.require(origin, new)
         known = self.secrets.known(origin, new)
-        self._obstacles.require_possible([wished[name] for name in (*plan.add, *changed)], plan.remove, known)
+        listen = self.listening.wish if master is None else master.listen
+        self._obstacles.require_possible([wished[name] for name in (*plan.add, *changed)], plan.remove, known, listen)
         if master is not None:
             self.packages.require_managers(master.packages)
             self._obstacles.require_secrets(master.packages, known)
@@ -418,11 +434,32 @@ class Master(PackageCalls):
         return diff(specs, seen, origin, None if master is None else (now, master))
 
     async def _ask(self, name: str, event: Asked) -> None:
+        event = replace(event, whole=name not in self.supervisors)
         await self._engine.request([(supervisor.worker.id, event) for supervisor in self.find(name)])
 
-    async def _remove(self, names: Sequence[str]) -> None:
-        specs = [self.supervisors[name].worker.spec for name in names]
-        await self._engine.remove(names, lambda: self._obstacles.require_removable(names))
+    async def _forget(self, name: str) -> None:
+        """One that is done, if its time is over still; while another worker needs it, it stays."""
+
+        def require_due() -> None:
+            found = lifecycle.due(self.find(name)[0].worker)
+            if found is None or found[1] > self.clock.now().mono:
+                raise Refused("worker_wanted", "{worker} is not to be forgotten yet", worker=name)
+
+        async with self._applying:
+            with suppress(NotFound, Refused):
+                await self._remove([name], require_due, "removed: it was done for as long as its lifetime says")
+                log.info("%s is removed: it was done for as long as its lifetime says", name)
+
+    async def _remove(
+        self, names: Sequence[str], check: Callable[[], None] = lambda: None, what: str = "removed"
+    ) -> None:
+        specs = [self.supervisors[name].worker.spec for name in names if name in self.supervisors]
+
+        def require() -> None:
+            check()
+            self._obstacles.require_removable(names)
+
+        await self._engine.remove(names, require, what)
         for spec in specs:
             try:
                 await self.supplies.let_go(spec.id)
@@ -448,12 +485,19 @@ class Master(PackageCalls):
         if abs(now.wall - now.mono - self._offset) > CLOCK_SET / 2:  # Half: a view may be as old as the other half.
             self._offset = now.wall - now.mono
             self._engine.version += 1
-        return self._engine.version + self.packages.told
+        return self._engine.version + self.packages.told + sum(one.told for one in self._bringing.values())
 
     def view(self, supervisor: Supervisor) -> views.WorkerView:
-        """A worker as `ps` shows it, and how far its package is that it waits for."""
-        view, coming = supervisor.view(self.clock.now()), self.supplies.progress(supervisor.worker)
-        return view if coming is None else replace(view, note=coming.coming, progress=coming.progress)
+        """A worker as `ps` shows it, and how far its package is that it waits for, or what its launch does."""
+        view, worker = supervisor.view(self.clock.now()), supervisor.worker
+        if view.state == "standby":
+            resting = self.scaler.resting(self._engine.version)
+            return replace(view, note=resting.get(instance_of(view.id), view.note))
+        if (status := self.supplies.progress(worker)) is not None:
+            return replace(view, note=status.coming, progress=status.progress)
+        bringing = self._bringing.get(worker.spec.provider) if isinstance(worker.phase, Starting) else None
+        coming = bringing.coming(worker.id) if bringing is not None else None
+        return view if coming is None else replace(view, note=coming.text, progress=coming.share)
 
     def detail(self, supervisor: Supervisor) -> WorkerDetail:
         """All there is to tell of one worker."""
@@ -475,6 +519,8 @@ class Master(PackageCalls):
             module=None if report is None else views.module(report, self._shared(worker)),
             grows=self.growths.of(supervisor),
             supply=views.supply(worker),
+            ages=ages(worker, now),
+            scaling=None if worker.spec.scaling is None else self.scaler.view(worker.id),
             refused={name: text for name in self._operations if (text := self._obstacle(name, worker.id))},
         )
 
@@ -520,7 +566,7 @@ class Master(PackageCalls):
         return ""
 
     def orphans(self) -> list[Owned]:
-        """What runs under our mark and is no worker of ours."""
+        """What ran under our mark when that was last looked at, and is no worker of ours."""
         return self._adoption.orphans()
 
     def get_worker_state_with_diagnostics(self, name: str) -> views.WorkerView:

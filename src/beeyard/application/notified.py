@@ -45,6 +45,8 @@ class Notified:
         self.report: Report | None = None
         self.reported = 0.0
         """When the last report came (monotonic)."""
+        self.spoken = float("-inf")
+        """When it last said what it does (monotonic): that it lives, and a module's reports, say nothing of that."""
         self._answered = clock.now().mono
         self._judged: dict[ProbeRole, float] = {}
         self._alive = clock.now().mono
@@ -58,6 +60,8 @@ class Notified:
     def take(self, word: Word) -> None:
         """One more word of it."""
         now = self._clock.now().mono
+        if word.ready or word.reloading or word.status is not None or word.extend is not None:
+            self.spoken = now
         if word.ready:
             self._ready = True
         if word.stopping:

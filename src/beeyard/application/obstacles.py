@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence, Set
 from msgspec.structs import asdict, replace
 
 from beeyard.application.dependencies import Dependencies
+from beeyard.application.listening import Listening
 from beeyard.application.secrets import Definitions, unknown
 from beeyard.application.supervisor import Supervisor
 from beeyard.domain import order
-from beeyard.domain.errors import Invalid, NotFound, Refused
+from beeyard.domain.errors import Invalid, NotFound, Problem, Refused
+from beeyard.domain.lifetime import ENDLESS
+from beeyard.domain.master import ListenSpec, unreachable
 from beeyard.domain.secrets import references
 from beeyard.domain.sources import PackagesSpec
 from beeyard.domain.spec import WorkerSpec, check
 from beeyard.domain.values import instance_of
-from beeyard.ports.provider import Act, Provider
+from beeyard.ports.provider import Act, Capabilities, Provider
 
 
 def find(supervisors: Mapping[str, Supervisor], name: str) -> list[Supervisor]:
@@ -43,16 +46,23 @@ class Obstacles:
         providers: Mapping[str, Provider],
         dependencies: Dependencies,
         secrets: Definitions,
+        listening: Listening,
     ) -> None:
         self._supervisors = supervisors
         self._providers = providers
         self._dependencies = dependencies
         self._secrets = secrets
+        self._listening = listening
 
     def require_possible(
-        self, specs: Sequence[WorkerSpec], without: Sequence[str] = (), secrets: Set[str] | None = None
+        self,
+        specs: Sequence[WorkerSpec],
+        without: Sequence[str] = (),
+        secrets: Set[str] | None = None,
+        listen: ListenSpec | None = None,
     ) -> None:
-        """Refuse early what can't work; `secrets` are the names there will be. Raises Invalid with all it found."""
+        """Refuse early what can't work; `secrets` are the names there will be, `listen` where the master will. Raises
+        Invalid with all it found."""
         names = self._secrets.known() if secrets is None else secrets
         wished: dict[str, WorkerSpec] = {spec.id: spec for spec in specs}
         stay = {name: s.worker.spec for name, s in self._supervisors.items() if name not in without}
@@ -62,7 +72,9 @@ class Obstacles:
             provider = self._providers.get(spec.provider)
             if provider is None:
                 raise Invalid("unknown_provider", "no provider {name} here", name=spec.provider)
-            wrong = check(spec) or provider.check(spec) or unknown(provider.secrets(spec), names)
+            wrong = check(spec) or provider.check(spec) or _unaging(spec, provider.capabilities())
+            wrong = wrong or _unscaled(spec, provider.capabilities()) or unknown(provider.secrets(spec), names)
+            wrong = wrong or self._unregistered(spec, provider, listen or self._listening.wish)
             problems += [replace(found, path=f"{spec.id}.{found.path}") for found in wrong]
         for spec in known.values():
             for need in spec.depends_on:
@@ -72,6 +84,15 @@ class Obstacles:
         if problems:
             raise Invalid("spec_invalid", "{text}", text="\n".join(map(str, problems)), problems=problems)
         order.levels({name: list(spec.depends_on) for name, spec in known.items()})
+
+    def _unregistered(self, spec: WorkerSpec, provider: Provider, listen: ListenSpec) -> list[Problem]:
+        """Why it could not register, if it is to."""
+        if not spec.register:
+            return []
+        if not provider.capabilities().registers:
+            return [Problem("register", "true", f"nothing: what {spec.provider} runs says how it is in another way")]
+        problem = unreachable(listen)
+        return [] if problem is None else [problem]
 
     def require_secrets(self, packages: PackagesSpec, names: Set[str]) -> None:
         """Raises Invalid when a repository is to be shown a secret that nobody knows."""
@@ -118,3 +139,17 @@ class Obstacles:
                     worker=spec.id,
                     hint="change or remove that worker first",
                 )
+
+
+def _unaging(spec: WorkerSpec, provider: Capabilities) -> list[Problem]:
+    """A lifetime where nobody may end the worker for it."""
+    if not provider.owns and spec.lifetime != ENDLESS:
+        return [Problem("lifetime", "a lifetime", "none", hint="the worker is not Beeyard's, which only watches it")]
+    return []
+
+
+def _unscaled(spec: WorkerSpec, provider: Capabilities) -> list[Problem]:
+    """A group that scales where nobody may start and stop its instances."""
+    if not provider.owns and spec.scaling is not None:
+        return [Problem("instances", "a group that scales", "none", hint="the workers are not Beeyard's to stop")]
+    return []

@@ -78,7 +78,8 @@ class Caller(Struct, frozen=True):
     """Who asks, and what that one may do.
 
     `name`: the account that the system, or the token, says; `operator`: the person behind it, as far as it was told;
-    `origin`: from where; `reason`: why, in the caller's words.
+    `origin`: from where; `reason`: why, in the caller's words; `attempt`: of which worker it is, and its number, if it
+    is one.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Caller(Struct, frozen=True):
     operator: str = ""
     origin: str = ""
     reason: str = ""
+    attempt: tuple[str, int] = ("", 0)
 
     @property
     def by(self) -> str:
@@ -135,7 +137,8 @@ class Operation(Struct, frozen=True):
     The first line of the handler's docstring is the help text. `changes`: it changes something, and so is a job and
     stands in the journal; `role` and `install`: who may ask; `route`: where a plain HTTP client finds it, besides
     `POST /v1/operations/NAME`; `version`: of what it answers, so that an unchanged answer need not be sent again;
-    not `kept`: the answer is for whoever asked and for nobody else, and there is no job of it afterwards.
+    not `kept`: the answer is for whoever asked and for nobody else, and there is no job of it afterwards; `by_worker`:
+    only an attempt of a worker asks it, of itself, by a token that is good for nothing else.
     """
 
     name: str
@@ -145,6 +148,7 @@ class Operation(Struct, frozen=True):
     changes: bool = False
     install: bool = False
     kept: bool = True
+    by_worker: bool = False
     route: str = ""
     version: Callable[[Any], int] | None = None
 
@@ -169,7 +173,8 @@ class Operation(Struct, frozen=True):
 
     def need(self, request: Any) -> Need:
         """What it takes to ask this."""
-        return Need(self.role, self.install, workers_of(request), reads=not self.changes)
+        only = self.name if self.by_worker else ""
+        return Need(self.role, self.install, workers_of(request), reads=not self.changes, only=only)
 
     def recorded(self, request: Any) -> dict[str, Any]:
         """The request as the journal keeps it: which workers and which choices, but no spec and nothing long."""

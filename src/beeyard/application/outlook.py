@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from beeyard.domain.lifecycle import gave_up
+from beeyard.application.views import Coming
+from beeyard.domain.lifecycle import due, gave_up
 from beeyard.domain.messages import Handle, Now
 from beeyard.domain.spec import Condition, StopStep
 from beeyard.domain.values import signal_name
@@ -30,13 +31,6 @@ Missing = tuple[str, Condition, Worker | None]
 """A condition that does not hold: which worker would have to meet it, and how that one is; None if it is not there."""
 
 
-class Coming(Struct, frozen=True):
-    """What happens if nothing else does, and when in wall-clock seconds; None: never by itself, or nobody knows."""
-
-    what: str
-    at: float | None = None
-
-
 class Outlook(Struct, frozen=True):
     """Empty, and None, where there is nothing to wait for and nothing to come."""
 
@@ -52,6 +46,7 @@ def outlook(supervisor: "Supervisor", missing: Iterable[Missing], now: Now, away
         away: what runs the workers and can't be reached now, in words; empty when all is well.
     """
     worker = supervisor.worker
+    then = next(iter(ages(worker, now)), None)
     match worker.phase:
         case Preparing():
             wants = [wish(*one, full=True) for one in missing]
@@ -59,9 +54,9 @@ def outlook(supervisor: "Supervisor", missing: Iterable[Missing], now: Now, away
         case Starting():
             return Outlook(away or "the answer to its launch")
         case Running(ready_since=None):
-            return Outlook(away or "; ".join(_probe(*pending) for pending in _pending(supervisor)))
+            return Outlook(away or "; ".join(_probe(*pending) for pending in _pending(supervisor)), then)
         case Running():
-            return Outlook(away)
+            return Outlook(away, then)
         case Stopping(handle=handle, step=step, deadline=deadline):
             steps = worker.spec.stop
             return Outlook(away or _end(handle, steps, step), Coming(_after(steps, step), _wall(deadline, now)))
@@ -72,7 +67,17 @@ def outlook(supervisor: "Supervisor", missing: Iterable[Missing], now: Now, away
         case Failed():
             return Outlook("someone who starts it")
         case Down():
-            return Outlook("the master, which is going down or up" if worker.wanted.on and worker.wanted.held else "")
+            held = worker.wanted.on and worker.wanted.held
+            return Outlook("the master, which is going down or up" if held else "", then)
+
+
+def ages(worker: Worker, now: Now) -> list[Coming]:
+    """What its lifetime brings if it goes on as it is, the next first."""
+    found, phase, most = due(worker), worker.phase, worker.spec.lifetime.idle
+    coming = [] if found is None else [(found[1], "max lifetime" if found[0] == "lifetime" else "removed")]
+    if isinstance(phase, Running) and phase.quiet is not None and most is not None:
+        coming.append((phase.quiet.since + most, "idle stop"))
+    return [Coming(what, _wall(at, now)) for at, what in sorted(coming)]
 
 
 def wish(name: str, condition: Condition, worker: Worker | None, *, full: bool = False) -> str:

@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from beeyard.application.idling import Idling
 from beeyard.application.supervisor import Supervisor
 from beeyard.domain.curve import Curve, Sample
 from beeyard.domain.errors import BeeyardError
@@ -45,8 +46,11 @@ log = logging.getLogger("beeyard")
 class Sampling:
     """The curves of one master's workers."""
 
-    def __init__(self, supervisors: Mapping[str, Supervisor], providers: Mapping[str, Provider], clock: Clock) -> None:
+    def __init__(
+        self, supervisors: Mapping[str, Supervisor], providers: Mapping[str, Provider], clock: Clock, idling: Idling
+    ) -> None:
         self._supervisors = supervisors
+        self._idling = idling
         self._providers = providers
         self._clock = clock
         self._looked: dict[str, float] = {}
@@ -96,6 +100,7 @@ class Sampling:
         if supervisor.curve is None:
             supervisor.curve = Curve(since if fresh else at)
         supervisor.curve.take(attempt, at, reading.cpu, reading.rss, since if fresh else None, rested)
+        self._idling.take(supervisor, at, reading.cpu)
 
     async def _follow(self, name: str) -> None:
         """Paced by the loop itself: what matters is what the clock says at each look."""

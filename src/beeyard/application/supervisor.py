@@ -9,9 +9,11 @@ from beeyard.application.probing import Probing
 from beeyard.application.views import WorkerView, view
 from beeyard.domain.curve import Curve
 from beeyard.domain.errors import Refused
+from beeyard.domain.lifetime import Quiet, idle
 from beeyard.domain.limits import LimitName
 from beeyard.domain.messages import (
     Asked,
+    Begun,
     Blocked,
     ContactLost,
     ContactRegained,
@@ -29,6 +31,7 @@ from beeyard.domain.messages import (
     Probed,
     Rebased,
     Respecified,
+    Rested,
     Restricted,
     Said,
 )
@@ -56,7 +59,7 @@ class Watched:
 class Supervisor:
     """One worker. `revision` is the record's in the store."""
 
-    __slots__ = ("_seen", "curve", "grows", "notified", "probing", "revision", "timer", "watched", "worker")
+    __slots__ = ("_seen", "curve", "grows", "notified", "probing", "quiet", "revision", "timer", "watched", "worker")
 
     def __init__(self, worker: Worker, revision: int) -> None:
         self.worker = worker
@@ -66,6 +69,7 @@ class Supervisor:
         self.notified: Notified | None = None
         self.curve: Curve | None = None
         self.watched: Watched | None = None
+        self.quiet: Quiet | None = None
         self.grows = ""
         """What of its module only grows, in words."""
         self._seen: tuple[Worker, float, str, WorkerView] | None = None
@@ -105,7 +109,7 @@ class Supervisor:
 
 def told(before: Worker, after: Worker, event: Event, at: float) -> StoryEntry | None:
     """The line this event adds to the worker's story; None when nothing changed that anybody would ask about."""
-    seen = [(type(worker.phase), worker.wanted, worker.health, worker.over) for worker in (before, after)]
+    seen = [(type(one.phase), state(one), one.wanted, one.health, one.over) for one in (before, after)]
     if seen[0] == seen[1]:
         return None
     return StoryEntry(
@@ -122,9 +126,9 @@ def told(before: Worker, after: Worker, event: Event, at: float) -> StoryEntry |
 def in_words(event: Event) -> str:
     """An event as people say it."""
     match event:
-        case Asked(want=want):
+        case Asked(want=want, why=why, force=force):
             words = {"hold": "master going down", "release": "master up again", "leave": "to be removed"}
-            return words.get(want, f"{want} asked")
+            return why or words.get(want, f"{want} asked") + (", by force" if force else "")
         case Respecified():
             return "spec changed"
         case Outdated(reason=reason):
@@ -139,16 +143,21 @@ def in_words(event: Event) -> str:
             return f"started, pid {handle.state['pid']}" if "pid" in handle.state else "started"
         case LaunchFailed(reason=reason):
             return f"could not start: {reason}"
+        case Begun():
+            return "began"
         case Exited(exit=exit):
             return f"ended: {describe(exit)}"
         case Fired(timer=timer):
-            return "stop overdue" if timer == "stop" else "delay over"
+            words = {"stop": "stop overdue", "retry": "delay over", "lifetime": "its max lifetime is over"}
+            return words.get(timer, "time to be forgotten")
         case Probed(role=role, passed=passed, reason=reason):
             return f"{role} probe {'passed' if passed else f'failed: {reason}'}"
         case Said(extend=extend):
             return "said what it does" if extend is None else "asked for more time"
         case Exceeded(text=text):
             return text
+        case Rested(quiet=quiet):
+            return "it does something again" if quiet is None else idle(quiet)
         case ContactLost(reason=reason):
             return f"contact lost: {reason}"
         case ContactRegained():

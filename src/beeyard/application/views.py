@@ -11,7 +11,19 @@ from beeyard.domain.limits import LimitName, Policy, Severity, kept_as
 from beeyard.domain.messages import Now
 from beeyard.domain.packages import Trust
 from beeyard.domain.spec import WorkerSpec
-from beeyard.domain.worker import Down, Failed, Preparing, Running, Starting, Stopping, Waiting, Worker, describe, state
+from beeyard.domain.worker import (
+    Down,
+    Failed,
+    Phase,
+    Preparing,
+    Running,
+    Starting,
+    Stopping,
+    Waiting,
+    Worker,
+    describe,
+    state,
+)
 from beeyard.sdk.report import Offer, Report
 
 
@@ -19,7 +31,8 @@ class WorkerView(Struct, frozen=True):
     """One worker at one moment, which does not change until the worker does. None where there is nothing to tell.
 
     `since` and `retry_at` are wall-clock seconds: since when its process lives, when it is started again. `note` says
-    why it is in its state; `endpoints` maps names to addresses. `progress`, from 0 to 1, while its package comes.
+    why it is in its state; `endpoints` maps names to addresses. `progress`, from 0 to 1, while its package comes;
+    `lost` says why nobody can tell at present how it is.
     """
 
     id: str
@@ -39,6 +52,7 @@ class WorkerView(Struct, frozen=True):
     retry_at: float | None
     origin: str
     progress: float | None = None
+    lost: str | None = None
 
 
 class ProbeView(Struct, frozen=True):
@@ -92,6 +106,20 @@ class SupplyView(Struct, frozen=True):
     trust: Trust
 
 
+class ScalingView(Struct, frozen=True):
+    """A group that scales: how many of its instances are wanted and how many of those are ready, within which bounds,
+    what they bear (empty: nobody knows), and the last change with its moment in wall-clock seconds."""
+
+    wanted: int
+    ready: int
+    min: int
+    max: int
+    spares: int = 0
+    load: str = ""
+    last: str = ""
+    at: float | None = None
+
+
 class ModuleView(Struct, frozen=True):
     """A module as its host reported it last: what its author calls it, what it offers and where, its tasks and threads,
     and the number of errors that nobody caught, with the last one.
@@ -121,6 +149,13 @@ class ModuleView(Struct, frozen=True):
     refused: str
 
 
+class Coming(Struct, frozen=True):
+    """What happens if nothing else does, and when in wall-clock seconds; None: never by itself, or nobody knows."""
+
+    what: str
+    at: float | None = None
+
+
 class WorkerDetail(Struct, frozen=True):
     """One worker with its spec as it was understood.
 
@@ -128,7 +163,8 @@ class WorkerDetail(Struct, frozen=True):
     it used when that was last looked at; `runs` what its provider would run, and whether that is there; `waits_for`
     what its start or its readiness still needs; `needed_by` the workers that depend on it; `refused` says of an
     operation why it can't be carried out now: one that is not in there can. `probes`: those that have begun, by role;
-    `module` what its host said last; `grows` what only grows, of its module or of the master in which that runs.
+    `module` what its host said last; `grows` what only grows, of its module or of the master in which that runs;
+    `ages` what its lifetime brings, the next first; `scaling` is of its group, where that scales.
     """
 
     worker: WorkerView
@@ -146,6 +182,8 @@ class WorkerDetail(Struct, frozen=True):
     module: ModuleView | None = None
     grows: list[str] = []
     supply: SupplyView | None = None
+    ages: list[Coming] = []
+    scaling: ScalingView | None = None
 
 
 class WorkerEvent(Struct, frozen=True):
@@ -210,6 +248,7 @@ def view(worker: Worker, now: Now) -> WorkerView:
         exit=describe(worker.death.exit) if worker.death is not None else None,
         retry_at=_retry_at(worker, now),
         origin=spec.origin,
+        lost=_lost(phase),
     )
 
 
@@ -272,12 +311,18 @@ def _note(worker: Worker) -> str:
             return text
         case Stopping(cause=cause, status=status):
             return "; ".join(filter(None, (cause.detail or f"{cause.kind} asked", status)))
-        case Running(contact_lost_since=lost) if lost is not None:
-            return "contact lost: the launcher is being started again"
+        case Running() as phase if (reason := _lost(phase)) is not None:
+            return f"contact lost: {reason}"
         case Running(status=text):
             return worker.health.reason or "; ".join(worker.over.values()) or text
         case Starting():
             return worker.health.reason
+
+
+def _lost(phase: Phase) -> str | None:
+    if isinstance(phase, Running) and phase.contact_lost_since is not None:
+        return phase.contact_lost
+    return None
 
 
 def _package(worker: Worker) -> str | None:
@@ -307,3 +352,15 @@ def _endpoints(worker: Worker) -> dict[str, str]:
         address = f"{endpoint.host}:{worker.ports.get(name, endpoint.port)}"
         found[name] = f"{endpoint.protocol}://{address}{endpoint.path}"
     return found
+
+
+class Orphan(Struct, frozen=True):
+    """One attempt. `since`: wall-clock seconds; of one whose provider can't tell, when this master first saw it.
+    `where` is its pid, or what its provider calls it. One that is not `alive` ended, and only lies about."""
+
+    worker: str
+    attempt: int
+    provider: str
+    alive: bool
+    since: float
+    where: str

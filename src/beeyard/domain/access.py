@@ -19,11 +19,15 @@ Name = Annotated[str, Meta(pattern=WORKER, description=WORKER_EXPECTED, examples
 
 
 class Grant(Struct, frozen=True, omit_defaults=True):
-    """What somebody may do. `workers`: the workers and groups that it is about; empty: all, and the master itself."""
+    """What somebody may do. `workers`: the workers and groups that it is about; empty: all, and the master itself.
+
+    `only`: the one operation that it is for, one that nobody else may ask; empty: all others.
+    """
 
     role: Role = "viewer"
     install: bool = False
     workers: tuple[Name, ...] = ()
+    only: str = ""
 
     def sees(self, worker: str) -> bool:
         """Whether it is about this worker."""
@@ -34,6 +38,7 @@ class Grant(Struct, frozen=True, omit_defaults=True):
         return (
             ROLES.index(self.role) <= ROLES.index(other.role)
             and self.install <= other.install
+            and self.only == other.only
             and (not other.workers or (bool(self.workers) and all(map(other.sees, self.workers))))
         )
 
@@ -46,16 +51,22 @@ class Need(Struct, frozen=True):
     """What one request takes. `workers` are those it names; None when it is about the master as a whole.
 
     `reads`: it changes nothing, so that one about the master as a whole is merely answered with what the asker sees.
+    `only`: the operation, where it takes a grant for nothing but that.
     """
 
     role: Role
     install: bool = False
     workers: Sequence[str] | None = None
     reads: bool = True
+    only: str = ""
 
 
 def refusal(grant: Grant, need: Need) -> str:
     """Why the grant does not reach, in words; empty when it does."""
+    if grant.only or need.only:
+        if grant.only == need.only:
+            return ""
+        return f"this is for {grant.only} alone" if grant.only else "only a worker that was told to register may"
     if ROLES.index(grant.role) < ROLES.index(need.role):
         return f"it takes the role {need.role}, and this one is {grant.role}"
     if need.install and not grant.install:

@@ -14,6 +14,7 @@ from msgspec import NODEFAULT, Struct, json, structs
 from beeyard.domain.master import MasterSpec
 from beeyard.domain.module import ModuleSpec
 from beeyard.domain.plan import Difference
+from beeyard.domain.scaling import Scaling
 from beeyard.domain.secrets import REDACTED
 from beeyard.domain.sources import RepositorySpec
 from beeyard.domain.spec import Need, ProbeSpec, StopStep, WorkerSpec
@@ -38,6 +39,7 @@ _WORDS = {
     "restart.profile": "context_aware_restart.worker_profile_multipliers",
     "restart.startup_grace": "context_aware_restart.startup_grace_period",
     "restart": "restart_policy",
+    "scaling": "instances",
 }
 """A path in a spec -> the path of the same thing in the file; the longest comes first."""
 
@@ -101,7 +103,7 @@ def _leaves(path: str, value: Any, kind: Any, *, default: bool = False) -> Itera
     elif isinstance(value, Need):
         yield path, (value.condition, value.condition, False)
         yield f"{path}.restart", (value.restart, str(value.restart).lower(), not value.restart)
-    elif value is None and _bare(kind) is ModuleSpec:
+    elif value is None and _bare(kind) in (ModuleSpec, Scaling):
         return  # Told by its parts, where there are some.
     elif get_args(_bare(kind))[:1] == (RepositorySpec,):
         for one in value:  # Their order means nothing.
@@ -158,6 +160,8 @@ def _text(name: str, value: Any, kind: Any) -> str:
         return f"{value * 1000:g}ms" if 0 < value < 1 else f"{float(value)!r}".removesuffix(".0") + "s"
     if bare is SignalNumber:
         return signal_name(value)
+    if bare is float and name == "cpu":
+        return f"{value:g}%"
     if bare is Memory:
         unit = next((unit for unit, size in _UNITS.items() if value % size == 0), "")
         return f"{value // _UNITS.get(unit, 1)}{unit}"

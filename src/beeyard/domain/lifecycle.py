@@ -16,11 +16,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from beeyard.domain import restart
+from beeyard.domain import lifetime, restart
 from beeyard.domain.health import Health
 from beeyard.domain.limits import ENDINGS, FINAL, MOST_RAISED, RAISE, LimitName, amount
 from beeyard.domain.messages import (
     Asked,
+    Begun,
     Blocked,
     Bury,
     CancelTimer,
@@ -33,6 +34,8 @@ from beeyard.domain.messages import (
     Exit,
     Exited,
     Fired,
+    Forget,
+    Handle,
     HostRestarted,
     Kill,
     Launch,
@@ -47,11 +50,13 @@ from beeyard.domain.messages import (
     Probed,
     Rebased,
     Respecified,
+    Rested,
     Restrict,
     Restricted,
     Said,
     SetTimer,
     Terminate,
+    Timer,
     Unwatch,
     Watch,
 )
@@ -76,6 +81,10 @@ from beeyard.domain.worker import (
 
 KILL_AGAIN = 10.0
 """Seconds between two kills of a tree that does not die: a process in uninterruptible sleep ends only later."""
+FORGET_AGAIN = 60.0
+"""Seconds between two tries to forget a worker that is still needed, or while nothing can be written."""
+RESTING = "on standby"
+"""Why an instance is down that its group can do without."""
 
 Step = tuple[Worker, list[Effect]]
 
@@ -109,15 +118,28 @@ def resume(worker: Worker, now: Now) -> list[Effect]:
             return [Launch(attempt)]
         case Running(attempt=attempt, handle=handle):
             restrict: list[Effect] = [Restrict(attempt)] if worker.phase.limits_due else []
-            return restrict + ([Watch(attempt, handle)] if _watched(worker) else [])
+            return restrict + ([Watch(attempt, handle)] if _watched(worker) else []) + _timer(worker)
         case Stopping(attempt=attempt, step=taken, deadline=deadline):
             steps = worker.spec.stop
             last = Terminate(attempt, steps[taken - 1], taken) if taken <= len(steps) else Kill(attempt)
             return [last, SetTimer("stop", deadline, worker.serial)]
         case Waiting(until=at) | Failed(retry_at=float(at)):
             return [SetTimer("retry", at, worker.serial)]
-        case Down() | Failed():
+        case Down():
+            return list(_timer(worker))
+        case Failed():
             return []
+
+
+def due(worker: Worker) -> tuple[Timer, float] | None:
+    """The moment at which its spec wants something of it for its age alone; None where there is no such."""
+    bounds, phase = worker.spec.lifetime, worker.phase
+    if isinstance(phase, Running) and bounds.max is not None and not phase.handle.waits:
+        term = lifetime.term(bounds.max, worker.spec.restart.jitter, worker.id, phase.attempt)
+        return "lifetime", phase.since + term
+    if isinstance(phase, Down) and phase.done is not None and bounds.after is not None:
+        return "forget", phase.done + bounds.after
+    return None
 
 
 def gave_up(worker: Worker) -> bool:
@@ -141,16 +163,20 @@ def _follows(worker: Worker, now: Now, effects: list[Effect]) -> Worker:
     current = wanted.up and phase.generation == wanted.generation
     match phase:
         case Down() if wanted.up and not current:
-            effects.append(Prepare())
+            effects += [CancelTimer(), Prepare()] if due(worker) else [Prepare()]
             return replace(worker, phase=Preparing(wanted.generation), health=Health())
         case Preparing() | Waiting() | Failed() if not current:
             if not isinstance(phase, Preparing):
                 effects.append(CancelTimer())
-            return replace(worker, phase=Down(phase.generation, "stopped before it started"))
+            reason = RESTING if wanted.rests else "stopped before it started"
+            return replace(worker, phase=Down(phase.generation, reason))
         case Waiting() if phase.until <= now.mono:
             return _again(worker, effects)
         case Running() if not current:
-            return _stop(worker, phase, Cause("operator"), now, effects)
+            end = _killed if wanted.force else _stop
+            return end(worker, phase, Cause("scaling" if wanted.rests else "operator"), now, effects)
+        case Stopping() if wanted.force and phase.step <= len(worker.spec.stop):
+            return _killed(worker, phase, phase.cause, now, effects)
         case _:
             return worker
 
@@ -183,7 +209,7 @@ def _stop(worker: Worker, phase: Running, cause: Cause, now: Now, effects: list[
     return worker
 
 
-def _killed(worker: Worker, phase: Running, cause: Cause, now: Now, effects: list[Effect]) -> Worker:
+def _killed(worker: Worker, phase: Running | Stopping, cause: Cause, now: Now, effects: list[Effect]) -> Worker:
     """As after the last step of a stop that did not help."""
     deadline = now.mono + KILL_AGAIN
     stopping = Stopping(
@@ -211,21 +237,48 @@ def ignore(worker: Worker, phase: Phase, event: Event, now: Now, outside: Outsid
 
 
 def asked(worker: Worker, phase: Phase, event: Asked, now: Now, outside: Outside) -> Step:
-    """A wish changes `wanted` and nothing else; what an operator asks for starts with a fresh budget."""
+    """A wish changes `wanted` and nothing else; what an operator asks for starts with a fresh budget.
+
+    Of a group that scales, those on standby stay so when the whole of it is asked for, and its own wishes pass by those
+    that people asked for one by one, or stopped.
+    """
     wanted = worker.wanted
     match event.want:
         case "down":
-            return (replace(worker, wanted=replace(wanted, on=False)) if wanted.on else worker), []
+            down = replace(wanted, on=False, force=wanted.force or event.force)
+            return (worker if down == wanted else replace(worker, wanted=down)), []
         case "leave":
             return replace(worker, wanted=replace(wanted, on=False, leave=True)), []
         case "hold":
             return (worker if wanted.held else replace(worker, wanted=replace(wanted, held=True))), []
         case "release" if not wanted.held:
             return worker, []
-        case "up" if wanted.up and isinstance(phase, Preparing | Starting | Running):
+        case "rest":
+            rests = wanted.up and not wanted.fixed
+            return (replace(worker, wanted=replace(wanted, standby=True)) if rests else worker), []
+        case "wake" if wanted.held or not wanted.rests:
             return worker, []
-    on = wanted.on or event.want != "release"
-    return replace(worker, wanted=Wanted(on, wanted.generation + 1), failures=(), trial=False), []
+        case "up" | "restart" if event.whole and wanted.standby:
+            return replace(worker, wanted=replace(wanted, on=True, held=False, force=False)), []
+        case "up" if wanted.up and isinstance(phase, Preparing | Starting | Running):
+            fixed = _fixed(worker, event.want, event.whole)
+            return (worker if fixed == wanted.fixed else replace(worker, wanted=replace(wanted, fixed=fixed))), []
+    released = event.want == "release"
+    after = Wanted(
+        on=wanted.on or not released,
+        generation=wanted.generation + 1,
+        standby=wanted.standby and released,
+        fixed=wanted.fixed if released else _fixed(worker, event.want, event.whole),
+        force=wanted.force and released,
+    )
+    return replace(worker, wanted=after, failures=(), trial=False), []
+
+
+def _fixed(worker: Worker, want: str, whole: bool) -> bool:
+    """Whether its group is to leave it as it is. To restart one that is up says nothing of that."""
+    if worker.spec.scaling is None or whole or want == "wake":
+        return False
+    return worker.wanted.fixed or want == "up" or not worker.wanted.up
 
 
 def respecified(worker: Worker, phase: Phase, event: Respecified, now: Now, outside: Outside) -> Step:
@@ -233,9 +286,13 @@ def respecified(worker: Worker, phase: Phase, event: Respecified, now: Now, outs
     old, wanted = worker.spec, worker.wanted
     switched = old.enabled != event.spec.enabled
     up = event.spec.enabled if switched else wanted.on
-    renew = up and (switched or needs_restart(old, event.spec) or isinstance(phase, Failed))
+    scales = event.spec.scaling is not None
+    woken, standby = wanted.standby and not scales, wanted.standby and scales
+    renew = up and not standby and (switched or woken or needs_restart(old, event.spec) or isinstance(phase, Failed))
     leave = wanted.leave if up == wanted.on else not up
-    worker = replace(worker, spec=event.spec, wanted=Wanted(up, wanted.generation + renew, wanted.held, leave))
+    force = wanted.force and not up
+    after = Wanted(up, wanted.generation + renew, wanted.held, leave, standby, wanted.fixed and scales, force)
+    worker = replace(worker, spec=event.spec, wanted=after)
     restricted = old.limits != event.spec.limits
     if restricted:
         worker = replace(worker, over={}, raised={})
@@ -248,6 +305,9 @@ def respecified(worker: Worker, phase: Phase, event: Respecified, now: Now, outs
     if restricted and isinstance(phase, Starting | Running):
         phase = replace(phase, limits_due=True)
         worker = replace(worker, phase=phase)
+    if due(worker) != due(replace(worker, spec=old)):
+        worker = replace(worker, serial=worker.serial + 1)
+        effects += _timer(worker) or [CancelTimer()]
     if not isinstance(phase, Running):
         return worker, effects
     if restricted:
@@ -282,21 +342,42 @@ def blocked(worker: Worker, phase: Preparing, event: Blocked, now: Now, outside:
 
 
 def launched(worker: Worker, phase: Starting, event: Launched, now: Now, outside: Outside) -> Step:
-    """It runs; without a startup or readiness probe that is all readiness can mean."""
-    probes = worker.outfit.probes
-    ready = "startup" not in probes and "readiness" not in probes
-    running = Running(
-        generation=phase.generation,
-        attempt=phase.attempt,
-        handle=event.handle,
-        since=now.mono,
-        since_wall=now.wall,
-        started="startup" not in probes,
-        ready_since=now.mono if ready else None,
+    """It runs, or will."""
+    running = taken_up(worker, phase.generation, phase.attempt, event.handle, now)
+    running = replace(running, limits_due=phase.limits_due)
+    worker = _aging(replace(worker, phase=running, ports=event.handle.ports))
+    return worker, resume(worker, now)
+
+
+def begun(worker: Worker, phase: Running, event: Begun, now: Now, outside: Outside) -> Step:
+    """It was taken before, and runs only now: so long it is asked nothing."""
+    if not phase.handle.waits:
+        return worker, []
+    running = taken_up(worker, phase.generation, phase.attempt, replace(phase.handle, waits=False), now)
+    running = replace(
+        running,
+        contact_lost_since=phase.contact_lost_since,
+        contact_lost=phase.contact_lost,
+        status=phase.status,
         limits_due=phase.limits_due,
     )
-    worker = replace(worker, phase=running, ports=event.handle.ports)
+    worker = _aging(replace(worker, phase=running, serial=worker.serial + 1))
     return worker, resume(worker, now)
+
+
+def taken_up(worker: Worker, generation: int, attempt: int, handle: Handle, now: Now) -> Running:
+    """An attempt from the moment it is ours; without a startup or readiness probe to run is all readiness can mean."""
+    probes = worker.outfit.probes
+    ready = not handle.waits and "startup" not in probes and "readiness" not in probes
+    return Running(
+        generation=generation,
+        attempt=attempt,
+        handle=handle,
+        since=now.mono,
+        since_wall=now.wall,
+        started=not handle.waits and "startup" not in probes,
+        ready_since=now.mono if ready else None,
+    )
 
 
 def launch_failed(worker: Worker, phase: Starting, event: LaunchFailed, now: Now, outside: Outside) -> Step:
@@ -308,6 +389,9 @@ def launch_failed(worker: Worker, phase: Starting, event: LaunchFailed, now: Now
 def exited(worker: Worker, phase: Starting | Running, event: Exited, now: Now, outside: Outside) -> Step:
     """It ended by itself, or by a hand that is not ours."""
     effects: list[Effect] = [Unwatch(), Destroy(phase.attempt, worker.provider)]
+    if due(worker):
+        effects.append(CancelTimer())
+        worker = replace(worker, serial=worker.serial + 1)
     cause = _cause(event.exit, worker)
     if cause.kind == "oom":
         worker = _raised(worker, "memory.max_rss")
@@ -318,6 +402,37 @@ def exited_stopping(worker: Worker, phase: Stopping, event: Exited, now: Now, ou
     """It ended because we ended it."""
     effects: list[Effect] = [CancelTimer(), Destroy(phase.attempt, worker.provider)]
     return _ended(worker, phase, event.exit, phase.cause, now, outside, effects)
+
+
+def lived_out(worker: Worker, phase: Running, event: Fired, now: Now, outside: Outside) -> Step:
+    """It ran as long as its spec lets one attempt: up anew, as the spec asks; down if nothing may follow an end."""
+    most = worker.spec.lifetime.max
+    if most is None:
+        return worker, []
+    never = worker.spec.restart.policy == "never"
+    wanted = worker.wanted
+    wanted = replace(wanted, on=False) if never else replace(wanted, generation=wanted.generation + 1)
+    effects: list[Effect] = []
+    cause = Cause("lifetime", lifetime.spent(most, now.mono - phase.since))
+    return _stop(replace(worker, wanted=wanted), phase, cause, now, effects), effects
+
+
+def rested(worker: Worker, phase: Running, event: Rested, now: Now, outside: Outside) -> Step:
+    """How long it did nothing is kept for the next master; as long as its spec lets it, and it goes down."""
+    worker = replace(worker, phase=replace(phase, quiet=event.quiet))
+    most, effects = worker.spec.lifetime.idle, list[Effect]()
+    if event.quiet is None or most is None or event.quiet.lasted < most:
+        return worker, effects
+    worker = replace(worker, wanted=replace(worker.wanted, on=False))
+    return _stop(worker, phase, Cause("idle", lifetime.idle(event.quiet)), now, effects), effects
+
+
+def forgotten(worker: Worker, phase: Down, event: Fired, now: Now, outside: Outside) -> Step:
+    """It was done for as long as its spec wants it kept; asked again until it is gone."""
+    if due(worker) is None:
+        return worker, []
+    worker = replace(worker, serial=worker.serial + 1)
+    return worker, [Forget(), SetTimer("forget", now.mono + FORGET_AGAIN, worker.serial)]
 
 
 def stop_overdue(worker: Worker, phase: Stopping, event: Fired, now: Now, outside: Outside) -> Step:
@@ -409,12 +524,12 @@ def restricted(worker: Worker, phase: Running, event: Restricted, now: Now, outs
 
 def contact_lost(worker: Worker, phase: Running, event: ContactLost, now: Now, outside: Outside) -> Step:
     """Out of sight is not dead: it stays running, and says since when nobody could look."""
-    return replace(worker, phase=replace(phase, contact_lost_since=now.mono)), []
+    return replace(worker, phase=replace(phase, contact_lost_since=now.mono, contact_lost=event.reason)), []
 
 
 def contact_regained(worker: Worker, phase: Running, event: ContactRegained, now: Now, outside: Outside) -> Step:
     """It was there all the time."""
-    return replace(worker, phase=replace(phase, contact_lost_since=None)), []
+    return replace(worker, phase=replace(phase, contact_lost_since=None, contact_lost="")), []
 
 
 def master_restarted(
@@ -422,7 +537,7 @@ def master_restarted(
 ) -> Step:
     """It ended with the master that it ran within: wanted up it starts anew, at once and outside the budget."""
     wanted = worker.wanted
-    decision = "starts anew" if wanted.up else "stays down, as asked"
+    decision = "starts anew" if wanted.up else _down(wanted)
     cause = Cause("host", "the master restarted")
     effects: list[Effect] = [Unwatch(), CancelTimer(), Destroy(phase.attempt, worker.provider)]
     ready_for = 0.0 if phase.ready_since is None else now.mono - phase.ready_since
@@ -439,11 +554,32 @@ def host_restarted(worker: Worker, phase: Phase, event: HostRestarted, now: Now,
     """
     up = worker.wanted.on or (worker.spec.restart.policy == "always" and worker.spec.enabled)
     effects: list[Effect] = []
+    down = Down(worker.wanted.generation)
     if isinstance(phase, Starting | Running | Stopping):
         cause = Cause("host", "the host restarted")
         worker = _buried(worker, phase, Exit(note="the host restarted"), cause, "starts anew", now, 0.0, effects)
-    wanted = Wanted(up, worker.wanted.generation + 1, worker.wanted.held)
-    return replace(worker, wanted=wanted, phase=Down(wanted.generation - 1), failures=(), trial=False), effects
+    elif not up and isinstance(phase, Down) and phase.done is not None and worker.death is not None:
+        # The monotonic clock began anew; only the other one tells how long ago it was.
+        down = replace(down, done=now.mono - max(0.0, now.wall - worker.death.at))
+    wanted = replace(worker.wanted, on=up, generation=worker.wanted.generation + 1, leave=False, force=False)
+    worker = _aging(replace(worker, wanted=wanted, phase=down, failures=(), trial=False))
+    return worker, effects + _timer(worker)
+
+
+def host_left(worker: Worker, now: Now) -> Worker:
+    """The host booted since, and its attempt lives elsewhere: the monotonic clock began anew, and only the other one
+    tells since when."""
+    phase = worker.phase
+    match phase:
+        case Running(since_wall=since, ready_since=ready):
+            began = now.mono - max(0.0, now.wall - since)
+            ready = None if ready is None else began + max(0.0, ready - phase.since)
+            phase = replace(phase, since=began, ready_since=ready, contact_lost_since=None, contact_lost="", quiet=None)
+        case Stopping():
+            phase = replace(phase, since=now.mono, deadline=now.mono)
+        case Starting():
+            phase = replace(phase, since=now.mono)
+    return replace(worker, phase=phase, failures=())
 
 
 # --- endings --------------------------------------------------------------------------------------------------------
@@ -463,8 +599,10 @@ def _ended(
     ready_for = 0.0 if ready_since is None else now.mono - ready_since
     was_asked = isinstance(phase, Stopping) and cause.kind == "operator"
     if was_asked or not worker.wanted.up or worker.wanted.generation != phase.generation:
-        decision = "another start was asked for" if worker.wanted.up else "stays down, as asked"
+        decision = _as_asked(worker, cause)
         worker = _buried(worker, phase, exit, cause, decision, now, ready_for, effects)
+        if cause.kind == "lifetime" and not worker.wanted.on and worker.spec.restart.policy == "never":
+            return _done(worker, phase, decision, now, effects), effects
         return replace(worker, phase=Down(phase.generation, decision)), effects
     if cause.final:
         reason = f"{cause.detail}; down until it is asked for"
@@ -483,11 +621,43 @@ def _ended(
                 effects.append(SetTimer("retry", at, worker.serial))
             return replace(worker, phase=Waiting(phase.generation, at, reason)), effects
         case restart.Rest(reason=reason):
-            return replace(worker, phase=Down(phase.generation, reason)), effects
+            return _done(worker, phase, reason, now, effects), effects
         case restart.GiveUp(reason=reason, retry_at=retry_at):
             if retry_at is not None:
                 effects.append(SetTimer("retry", retry_at, worker.serial))
             return replace(worker, phase=Failed(phase.generation, reason, retry_at)), effects
+
+
+def _as_asked(worker: Worker, cause: Cause) -> str:
+    """What follows an end that is not judged, in words."""
+    if worker.wanted.up:
+        return "started anew at once, outside the budget" if cause.kind == "lifetime" else "another start was asked for"
+    if cause.kind == "idle":
+        return "stays down until it is asked for"
+    never = cause.kind == "lifetime" and worker.spec.restart.policy == "never"
+    return "stays down: restart policy is never" if never else _down(worker.wanted)
+
+
+def _done(worker: Worker, phase: Starting | Running | Stopping, reason: str, now: Now, effects: list[Effect]) -> Worker:
+    """Down, and by its restart policy nothing follows: from now on its time runs."""
+    worker = _aging(replace(worker, phase=Down(phase.generation, reason, now.mono)))
+    effects += _timer(worker)
+    return worker
+
+
+def _aging(worker: Worker) -> Worker:
+    """With a number for the timer of its age, if there is something to wait for."""
+    return worker if due(worker) is None else replace(worker, serial=worker.serial + 1)
+
+
+def _timer(worker: Worker) -> list[Effect]:
+    """The timer of its age, if there is something to wait for."""
+    found = due(worker)
+    return [] if found is None else [SetTimer(*found, worker.serial)]
+
+
+def _down(wanted: Wanted) -> str:
+    return RESTING if wanted.rests else "stays down, as asked"
 
 
 def _buried(
@@ -543,12 +713,15 @@ def _raised(worker: Worker, name: LimitName) -> Worker:
 
 def _watched(worker: Worker) -> bool:
     """Whether anybody is to look at an attempt while it runs."""
-    return bool(worker.outfit.probes or worker.spec.limits.watched)
+    waits = isinstance(worker.phase, Running) and worker.phase.handle.waits
+    return not waits and bool(worker.outfit.probes or worker.spec.limits.watched or worker.outfit.register)
 
 
 def _rewatched(worker: Worker, phase: Running, now: Now, effects: list[Effect]) -> Step:
     """Other probes for the same attempt: it is ready again when the new ones say so."""
     probes = worker.outfit.probes
+    if phase.handle.waits:
+        return worker, effects
     ready = phase.ready_since or now.mono if "startup" not in probes and "readiness" not in probes else None
     effects.append(Unwatch())
     if _watched(worker):
@@ -579,11 +752,13 @@ _ROWS: dict[type[Event], tuple[Transition, ...]] = {
     Blocked: (ignore, blocked, ignore, ignore, ignore, ignore, ignore),
     Launched: (ignore, ignore, launched, ignore, ignore, ignore, ignore),
     LaunchFailed: (ignore, ignore, launch_failed, ignore, ignore, ignore, ignore),
+    Begun: (ignore, ignore, ignore, begun, ignore, ignore, ignore),
     Exited: (ignore, ignore, exited, exited, exited_stopping, ignore, ignore),
-    Fired: (ignore, ignore, ignore, ignore, stop_overdue, wait_over, trial),
+    Fired: (forgotten, ignore, ignore, lived_out, stop_overdue, wait_over, trial),
     Probed: (ignore, ignore, ignore, probed, ignore, ignore, ignore),
     Said: (ignore, ignore, ignore, said, extended, ignore, ignore),
     Exceeded: (ignore, ignore, ignore, exceeded, ignore, ignore, ignore),
+    Rested: (ignore, ignore, ignore, rested, ignore, ignore, ignore),
     Restricted: (ignore, ignore, ignore, restricted, ignore, ignore, ignore),
     ContactLost: (ignore, ignore, ignore, contact_lost, ignore, ignore, ignore),
     ContactRegained: (ignore, ignore, ignore, contact_regained, ignore, ignore, ignore),

@@ -18,7 +18,8 @@ from beeyard.domain.resolution import Ask
 class Locked(Struct, frozen=True, omit_defaults=True):
     """One build; `digest` is its description's, and `repository` the one that vouched for it, this far.
 
-    `channels`: those that named it, of those that somebody follows.
+    `channels`: those that named it, of those that somebody follows; `source`: by what the repository finds it again
+    when it offers another build of this version.
     """
 
     name: PackageName
@@ -28,6 +29,7 @@ class Locked(Struct, frozen=True, omit_defaults=True):
     repository: Text
     trust: Trust
     channels: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
+    source: Text = ""
 
 
 class Lock(Struct, frozen=True):

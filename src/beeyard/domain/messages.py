@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from beeyard.domain.lifetime import Quiet
 from beeyard.domain.limits import Ending, LimitName, Severity
 from beeyard.domain.refusals import Refusal
 from beeyard.domain.spec import ProbeRole, StopStep, WorkerSpec
 from beeyard.domain.supply import Supply
 
-Timer = Literal["stop", "retry"]
+Timer = Literal["stop", "retry", "lifetime", "forget"]
 
 
 class Now(Struct, frozen=True, gc=False):
@@ -26,7 +27,8 @@ class Handle(Struct, frozen=True):
     """What a provider needs to find a worker again after its owner died.
 
     `state` is opaque outside the provider, but for `pid` where there is one. `ports` are those that endpoints got.
-    `output`: where in its log this attempt begins, a cursor; empty where nobody looked.
+    `output`: where in its log this attempt begins, a cursor; empty where nobody looked. `waits`: it was taken, and has
+    yet to begin.
     """
 
     provider: str
@@ -34,6 +36,7 @@ class Handle(Struct, frozen=True):
     state: dict[str, Any]
     ports: dict[str, int] = {}
     output: str = ""
+    waits: bool = False
 
 
 class Usage(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -70,11 +73,16 @@ class Exit(Struct, frozen=True, omit_defaults=True):
 class Asked(Struct, frozen=True):
     """Someone asked for the worker to be up, down, or up anew; or to pause with all others, and to go on.
 
-    `leave`: down, because nobody is to look after it any more.
+    `leave`: down, because nobody is to look after it any more. `rest` and `wake`: its group can do without it, or needs
+    it again, for the reason `why`; neither is for one that people asked for themselves. `whole`: what is asked for is
+    the whole group, of which this is an instance. `force`: down, and killed for that without any step before.
     """
 
-    want: Literal["up", "down", "restart", "hold", "release", "leave"]
+    want: Literal["up", "down", "restart", "hold", "release", "leave", "rest", "wake"]
     by: str = ""
+    whole: bool = False
+    why: str = ""
+    force: bool = False
 
 
 class Respecified(Struct, frozen=True):
@@ -128,6 +136,12 @@ class LaunchFailed(Struct, frozen=True):
     refusal: Refusal | None = None
 
 
+class Begun(Struct, frozen=True):
+    """The attempt was taken before, and runs only now."""
+
+    attempt: int
+
+
 class Exited(Struct, frozen=True):
     """The attempt ended."""
 
@@ -169,6 +183,13 @@ class Exceeded(Struct, frozen=True):
     act: Ending | None = None
 
 
+class Rested(Struct, frozen=True):
+    """The attempt has done nothing for a while; None: it does something again."""
+
+    attempt: int
+    quiet: Quiet | None
+
+
 class Restricted(Struct, frozen=True):
     """The attempt is kept within other limits than before; `handle` is what finds it now."""
 
@@ -206,8 +227,10 @@ OfAttempt = (
     | Probed
     | Said
     | Exceeded
+    | Rested
     | Restricted
     | ContactLost
+    | Begun
     | ContactRegained
     | MasterRestarted
 )
@@ -227,8 +250,10 @@ Event = (
     | Probed
     | Said
     | Exceeded
+    | Rested
     | Restricted
     | ContactLost
+    | Begun
     | ContactRegained
     | MasterRestarted
     | HostRestarted
@@ -297,10 +322,16 @@ class Restrict(Struct, frozen=True):
     attempt: int
 
 
+class Forget(Struct, frozen=True):
+    """The worker is done, and nobody is to hear of it any more. Not carried out while another worker needs it."""
+
+
 class Bury(Struct, frozen=True):
     """Complete the death record of this attempt with its last lines, and keep it."""
 
     attempt: int
 
 
-Effect = Prepare | Launch | Terminate | Kill | Destroy | SetTimer | CancelTimer | Watch | Unwatch | Restrict | Bury
+Effect = (
+    Prepare | Launch | Terminate | Kill | Destroy | SetTimer | CancelTimer | Watch | Unwatch | Restrict | Forget | Bury
+)

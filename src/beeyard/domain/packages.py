@@ -73,10 +73,13 @@ class Dependency(Struct, frozen=True, omit_defaults=True):
 
 
 class ProcessEntry(Struct, frozen=True, omit_defaults=True):
-    """How it runs as a process; the path is relative to the package."""
+    """How it runs as a process; both paths are relative to the package. `env`: NAME=VALUE each; what PATH names is
+    looked for within the package first."""
 
     executable_path: Text
     args: tuple[Text, ...] = ()
+    env: tuple[Text, ...] = ()
+    working_directory: Text = ""
 
 
 class ModuleEntry(Struct, frozen=True, omit_defaults=True):

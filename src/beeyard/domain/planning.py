@@ -11,7 +11,7 @@ from beeyard.domain.messages import Now, Respecified
 from beeyard.domain.order import levels
 from beeyard.domain.plan import Act, Change, Effect, Plan, Stage
 from beeyard.domain.spec import WorkerSpec, needs_restart
-from beeyard.domain.worker import Down, Failed, Running, Starting, Stopping, Worker
+from beeyard.domain.worker import Down, Failed, Running, Starting, Stopping, Worker, new
 
 _NEVER = Now(mono=0.0, wall=0.0)
 
@@ -62,6 +62,8 @@ def _change(worker: Worker, spec: WorkerSpec) -> Change:
             why = "it is enabled now"
         elif isinstance(worker.phase, Failed):
             why = "it had failed, and is tried again"
+        elif worker.wanted.standby and spec.scaling is None:
+            why = "its group does not scale any more"
         else:
             why = f"only a start takes {_listed(taken)}"
     elif worker.wanted.on and not after.wanted.on:
@@ -88,7 +90,7 @@ def _order(plan: Plan, specs: Mapping[str, WorkerSpec], workers: Mapping[str, Wo
     stops = [name for name in plan.adjust if effects[name] == "stop"]
     stops += [name for name in plan.remove if not isinstance(workers[name].phase, Down)]
     acts: dict[str, Act] = {name: "restart" if effects[name] == "restart" else "start" for name in plan.restart}
-    acts |= {name: "start" if specs[name].enabled else "add" for name in plan.add}
+    acts |= {name: "start" if new(specs[name]).wanted.up else "add" for name in plan.add}
     stages = [Stage("adjust", tuple(name for name in plan.adjust if effects[name] == "keep"))]
     stages += [
         Stage("stop", tuple(level))

@@ -21,6 +21,10 @@ Pattern = Annotated[
 ]
 
 
+RepositoryTrust = Literal["tuf", "cosign", "unsigned"]
+"""By whose signatures it is known to be right."""
+
+
 class Credentials(Struct, frozen=True, omit_defaults=True):
     """What a private repository wants to see, and no other gets. Password and token may be a `${secret:NAME}`."""
 
@@ -39,7 +43,8 @@ class RepositorySpec(Struct, frozen=True, omit_defaults=True):
     """One repository: at a `url`, or in a folder, `path`. `root` is the file with the root that is trusted at first.
 
     `packages` says which names belong to it. `trust: unsigned` takes what nobody signed. `manager` says how packages
-    come from there: `directory` takes a folder of folders, each with its package.yaml, as they stand.
+    come from there: `directory` takes a folder of folders, each with its package.yaml, as they stand, and `oci` takes
+    the images of a registry, below the path of its URL; with `trust: cosign`, `root` is the key that signs them.
     """
 
     name: Label
@@ -48,7 +53,7 @@ class RepositorySpec(Struct, frozen=True, omit_defaults=True):
     path: Path = ""
     root: Path = ""
     packages: Annotated[tuple[Pattern, ...], Meta(max_length=1000)] = ("*",)
-    trust: Literal["tuf", "unsigned"] = "tuf"
+    trust: RepositoryTrust = "tuf"
     credentials: Credentials = Credentials()
 
 

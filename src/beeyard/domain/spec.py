@@ -14,12 +14,15 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
+from msgspec.structs import asdict
 
 from beeyard.domain.errors import Invalid, Problem
+from beeyard.domain.lifetime import ENDLESS, Lifetime
 from beeyard.domain.limits import UNLIMITED, Limits, Severity, held
 from beeyard.domain.module import ModuleSpec
 from beeyard.domain.packages import REF
 from beeyard.domain.plain import Mismatch, nearest, read
+from beeyard.domain.scaling import Scaling, unfit
 from beeyard.domain.values import (
     NAME,
     NAME_EXPECTED,
@@ -29,6 +32,7 @@ from beeyard.domain.values import (
     Memory,
     SignalNumber,
     WorkerId,
+    human_duration,
 )
 
 RestartWhen = Literal["never", "on-failure", "always", "unless-stopped"]
@@ -167,7 +171,7 @@ class Need(Struct, frozen=True, omit_defaults=True):
 
 class WorkerSpec(Struct, frozen=True, omit_defaults=True):
     """One worker. `origin` says who put it here: the worker file's path, or `cli`. `package` is what it runs from,
-    `module` which module it runs, wherever its provider does that."""
+    `module` which module it runs, wherever its provider does that; `scaling` how many of its group are to run."""
 
     id: Id
     provider: Label
@@ -180,9 +184,12 @@ class WorkerSpec(Struct, frozen=True, omit_defaults=True):
     restart: RestartPolicy = RestartPolicy()
     stop: Annotated[tuple[StopStep, ...], Meta(min_length=1, max_length=100)] = (StopStep(),)
     limits: Limits = UNLIMITED
+    lifetime: Lifetime = ENDLESS
     logs: LogSpec = LogSpec()
     package: PackageRef = ""
     module: ModuleSpec | None = None
+    register: bool = False
+    scaling: Scaling | None = None
     origin: Origin = "cli"
 
     @property
@@ -219,10 +226,14 @@ def check(spec: WorkerSpec) -> list[Problem]:
             problems.append(Problem(f"{at}.command", "nothing", "a command"))
         if probe.means == "log":
             problems += _unheard(at, role, probe)
+    problems += too_short(spec)
     for number, step in enumerate(spec.stop):
         if int(step.signal) not in SIGNALS:
             problems.append(Problem(f"stop[{number}].signal", str(step.signal), "a signal's number"))
-    return problems
+    if spec.scaling is not None:
+        protocols = {name: endpoint.protocol for name, endpoint in spec.endpoints.items()}
+        problems += unfit(spec.scaling, spec.id, protocols)
+    return [*problems, *ending(spec)]
 
 
 def _unheard(at: str, role: ProbeRole, probe: ProbeSpec) -> list[Problem]:
@@ -234,6 +245,32 @@ def _unheard(at: str, role: ProbeRole, probe: ProbeSpec) -> list[Problem]:
     except (re.error, OverflowError, RecursionError) as error:
         return [Problem(f"{at}.target", probe.target, "a regular expression", hint=str(error))]
     return [] if probe.target else [Problem(f"{at}.target", "nothing", "a regular expression")]
+
+
+def ending(spec: WorkerSpec) -> list[Problem]:
+    """What of its lifetime would take an instance out of a group that scales, for good."""
+    if spec.scaling is None:
+        return []
+    never = spec.restart.policy == "never"
+    expected, hint = "nothing: its group scales", "`instances` says how many of it run"
+    return [
+        Problem(f"lifetime.{word}", human_duration(most), expected, hint=hint)
+        for word, most in asdict(spec.lifetime).items()
+        if most is not None and (word != "max" or never)
+    ]
+
+
+def too_short(spec: WorkerSpec) -> list[Problem]:
+    """Whether an attempt could be ended for its age while it still starts."""
+    most, probe = spec.lifetime.max, spec.probes.get("startup")
+    start = 0.0 if spec.module is None else spec.module.start_timeout
+    if probe is not None:
+        start = max(start, probe.initial_delay + probe.period * probe.failures)
+    if most is None or most * (1.0 - spec.restart.jitter) > start:
+        return []
+    expected = f"more than {human_duration(start)}, which its start may take" if start else "a jitter below 1"
+    less = f"less {spec.restart.jitter * 100:g} % jitter" if spec.restart.jitter else ""
+    return [Problem("lifetime.max", human_duration(most), expected, hint=less)]
 
 
 def _broken(spec: WorkerSpec) -> list[Problem]:
@@ -249,7 +286,8 @@ def _broken(spec: WorkerSpec) -> list[Problem]:
 
 def notifies(spec: WorkerSpec) -> bool:
     """Whether the worker is to say by itself how it is."""
-    return spec.module is not None or any(probe.means == "notify" for probe in spec.probes.values())
+    asked = any(probe.means == "notify" for probe in spec.probes.values())
+    return asked or spec.module is not None or spec.register
 
 
 def watchdog(spec: WorkerSpec) -> Duration | None:
@@ -272,5 +310,5 @@ def needs_restart(old: WorkerSpec, new: WorkerSpec) -> bool:
         told
         or kept[0] != kept[1]
         or (old.provider, old.run, old.module) != (new.provider, new.run, new.module)
-        or (old.endpoints, old.package) != (new.endpoints, new.package)
+        or (old.endpoints, old.package, old.register) != (new.endpoints, new.package, new.register)
     )

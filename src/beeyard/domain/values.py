@@ -111,3 +111,8 @@ def human_memory(count: float) -> str:
 def instance_of(worker: str) -> str:
     """The group of `web.2` is `web`; a worker without number is its own group."""
     return worker.partition(".")[0]
+
+
+def number_of(worker: str) -> int:
+    """Which instance of its group `web.2` is: 2; a worker without number is 0."""
+    return int(worker.partition(".")[2] or 0)

@@ -9,15 +9,29 @@ from msgspec import Struct
 
 from beeyard.domain.curve import Sample
 from beeyard.domain.health import Health
+from beeyard.domain.lifetime import Quiet
 from beeyard.domain.limits import LimitName, Limits, Severity, raised
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.refusals import Refusal
 from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.supply import Supply, supplied
-from beeyard.domain.values import signal_name
+from beeyard.domain.values import number_of, signal_name
 
 CauseKind = Literal[
-    "exit", "signal", "oom", "launch", "probe", "limit", "operator", "dependency", "respec", "host", "unknown"
+    "exit",
+    "signal",
+    "oom",
+    "launch",
+    "probe",
+    "limit",
+    "operator",
+    "scaling",
+    "dependency",
+    "respec",
+    "lifetime",
+    "idle",
+    "host",
+    "unknown",
 ]
 
 
@@ -25,18 +39,28 @@ class Wanted(Struct, frozen=True, omit_defaults=True, gc=False):
     """Set by requests alone. A phase of another generation is out of date and has to make way.
 
     `on` is what people want of this worker; `held` while the whole master is taken down, which is to change no wish;
-    `leave` when it is not on because nobody is to look after it any more.
+    `leave` when it is not on because nobody is to look after it any more. `standby` while its group can do without it,
+    `fixed` once people asked for this instance alone, so that its group leaves it as it is. `force` when it is not on,
+    and no step of its stop sequence is to be waited for.
     """
 
     on: bool
     generation: int = 1
     held: bool = False
     leave: bool = False
+    standby: bool = False
+    fixed: bool = False
+    force: bool = False
 
     @property
     def up(self) -> bool:
         """Whether the worker should run now."""
-        return self.on and not self.held
+        return self.on and not self.held and not self.standby
+
+    @property
+    def rests(self) -> bool:
+        """Whether it would run if its group needed it."""
+        return self.on and self.standby
 
 
 class Cause(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -75,10 +99,12 @@ class Death(Struct, frozen=True, omit_defaults=True):
 
 
 class Down(Struct, frozen=True, tag=True, gc=False):
-    """Not running, and done with `generation`."""
+    """Not running, and done with `generation`. `done`: since when nothing is to follow, because its restart policy says
+    so after an end; None of one that somebody wants down, or that never ran."""
 
     generation: int
     reason: str = ""
+    done: float | None = None
 
 
 class Preparing(Struct, frozen=True, tag=True, gc=False):
@@ -101,8 +127,9 @@ class Running(Struct, frozen=True, tag=True):
     """`attempt` runs.
 
     `started`: its startup probe passed, if it has one. `ready_since` is None while it is not ready,
-    `contact_lost_since` unless we lost sight of it. `status` is what it says of itself. `limits_due`: it is not yet
-    kept within its limits as they are now.
+    `contact_lost_since` unless we lost sight of it, for the reason `contact_lost`. `status` is what it says of itself.
+    `limits_due`: it is not yet kept within its limits as they are now. `quiet`: how long it has done nothing, if its
+    lifetime asks for that.
     """
 
     generation: int
@@ -113,8 +140,10 @@ class Running(Struct, frozen=True, tag=True):
     started: bool = True
     ready_since: float | None = None
     contact_lost_since: float | None = None
+    contact_lost: str = ""
     status: str = ""
     limits_due: bool = False
+    quiet: Quiet | None = None
 
 
 class Stopping(Struct, frozen=True, tag=True):
@@ -199,8 +228,9 @@ class Worker(Struct, frozen=True, omit_defaults=True):
 
 
 def new(spec: WorkerSpec) -> Worker:
-    """A worker that was just added: down, and wanted up if its spec is enabled."""
-    return Worker(spec=spec, wanted=Wanted(on=spec.enabled), phase=Down(generation=0))
+    """A worker that was just added: down, and wanted up if its spec is enabled and its group begins with it."""
+    standby = spec.scaling is not None and number_of(spec.id) > spec.scaling.least
+    return Worker(spec=spec, wanted=Wanted(on=spec.enabled, standby=standby), phase=Down(generation=0))
 
 
 STATES: dict[type[Phase], str] = {
@@ -212,13 +242,18 @@ STATES: dict[type[Phase], str] = {
     Waiting: "backoff",
     Failed: "failed",
 }
-"""The word for each phase that readers of the API see; a worker never started is `registered`."""
+"""The word for each phase that readers of the API see; a worker never started is `registered`, one that its group can
+do without is on `standby`."""
 
 
 def state(worker: Worker) -> str:
     """The worker's state in one word."""
+    if worker.wanted.rests and type(worker.phase) is Down:
+        return "standby"
     if worker.attempt == 0 and type(worker.phase) is Down:
         return "registered"
+    if type(worker.phase) is Running and worker.phase.handle.waits:
+        return STATES[Starting]
     return STATES[type(worker.phase)]
 
 

@@ -3,6 +3,8 @@
 STATE/beeyard.db            the store
 STATE/journal/              what was done here, by whom and why
 STATE/packages/             what workers run from
+STATE/containers/           what is known of each container beside its engine
+STATE/pods/                 what is known of each pod beside its cluster
 STATE/logs/WORKER/          stdout.log, stderr.log, rotated ones, and their time indexes
 STATE/run/                  locks, process ids, sockets
 STATE/run/fifo/             one pipe per worker and stream
@@ -30,6 +32,8 @@ class Paths:
         self.database = os.path.join(self.state, "beeyard.db")
         self.journal = os.path.join(self.state, "journal")
         self.packages = os.path.join(self.state, "packages")
+        self.containers = os.path.join(self.state, "containers")
+        self.pods = os.path.join(self.state, "pods")
         self.daemon_log = os.path.join(self.state, "daemon.log")
         self.master_lock = os.path.join(self.run, "master.lock")
         self.launcher_lock = os.path.join(self.run, "launcher.lock")
@@ -41,6 +45,7 @@ class Paths:
         self.launcher_socket = self._socket("launcher.sock")
         self.pump_socket = self._socket("pump.sock")
         self.notify_socket = self._public("notify.sock")
+        self.notify_folder = self.notify_socket.removesuffix(".sock")
 
     def _socket(self, name: str) -> str:
         path = os.path.join(self.run, name)
@@ -76,6 +81,9 @@ class Paths:
         _forget(self._memory)
         if os.path.exists(self.notify_socket):
             os.unlink(self.notify_socket)
+        if os.path.isdir(self.notify_folder):
+            _empty(self.notify_folder)
+            os.rmdir(self.notify_folder)
 
     def sweep(self) -> None:
         """Remove what state folders left in memory that are no more."""

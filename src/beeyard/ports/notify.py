@@ -30,12 +30,16 @@ class Notices(Protocol):
         """Call `heard` with each word of this attempt, those first that came before this call. Returns what ends it.
 
         Args:
-            pid: the process that the attempt was started as; None: it runs within the master, and `say` is its voice.
+            pid: the process that the attempt was started as; None: none of this host, and `say` alone is its voice.
         """
         ...
 
     def say(self, worker: str, attempt: int, word: Word) -> None:
-        """The word of an attempt that runs within the master; from the loop's own thread."""
+        """A word that came another way: of an attempt within the master, or far away. From the loop's own thread."""
+        ...
+
+    def spoken(self, worker: str, attempt: int, text: str) -> None:
+        """The same, not understood yet: the assignments of one datagram."""
         ...
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from beeyard.domain.locked import Locked
 from beeyard.domain.packages import Manifest, Trust
 from beeyard.domain.sources import RepositorySpec
 from beeyard.ports.package_store import Damage, Depth, Reclaimed
@@ -20,7 +21,8 @@ Tell = Callable[[int], None]
 class Offered(Struct, frozen=True):
     """One build that can be had. `digest` is that of its files, empty where nobody looked: it can't run here.
 
-    `size`: bytes to bring; `yanked` says why it is not to be taken unless somebody names that very version.
+    `size`: bytes to bring; `yanked` says why it is not to be taken unless somebody names that very version; `source`
+    is by what its repository finds it again when it offers it no more, empty where nothing is found so.
     """
 
     manifest: Manifest
@@ -30,6 +32,7 @@ class Offered(Struct, frozen=True):
     size: int = 0
     yanked: str = ""
     channels: tuple[str, ...] = ()
+    source: str = ""
 
 
 class Remembered(Struct, frozen=True):
@@ -45,6 +48,7 @@ class Installed(Struct, frozen=True):
     """One package on this host, whole: its folder is `path`. `installed_at`: wall-clock seconds; `size`: bytes.
 
     `held` says why it stays although no worker needs it; empty: it need not. `packed`: bytes that bring it again.
+    `image`: by what an engine of containers pulls it, digest included; empty where it is none.
     """
 
     manifest: Manifest
@@ -57,6 +61,7 @@ class Installed(Struct, frozen=True):
     installed_at: float
     held: str = ""
     packed: int = 0
+    image: str = ""
 
     def __str__(self) -> str:
         return f"{self.manifest.name} {self.manifest.version}"
@@ -86,6 +91,10 @@ class PackageManager(Protocol):
 
     async def offers(self, repository: RepositorySpec, package: str) -> list[Offered]:
         """Every build of this package, as the repository says it now. Raises Unavailable, Untrusted, Invalid."""
+        ...
+
+    async def former(self, repository: RepositorySpec, locked: Locked) -> Offered | None:
+        """A build that was offered once and has a `source`, if it can still be had. Raises as `offers` does."""
         ...
 
     async def catalog(self, repository: RepositorySpec) -> list[str]:

@@ -13,11 +13,22 @@ class Result(Struct, frozen=True, gc=False):
     reason: str = ""
 
 
+class Page(Struct, frozen=True, gc=False):
+    """What was read. `text` is None when it could not be, and `reason` says why."""
+
+    text: str | None
+    reason: str = ""
+
+
 class Prober(Protocol):
     """Never raises: whatever goes wrong is a result with its reason, the time-out included."""
 
     async def http(self, url: str, method: str, headers: Mapping[str, str], timeout: float) -> Result:
         """Ok for a status from 200 to 399; redirects are not followed."""
+        ...
+
+    async def read(self, url: str, timeout: float) -> Page:
+        """The text behind a URL, where it answers with a status of 200; redirects are not followed."""
         ...
 
     async def tcp(self, host: str, port: int, timeout: float) -> Result:

@@ -17,9 +17,12 @@ from beeyard.domain.spec import StopStep, WorkerSpec
 from beeyard.domain.supply import Equipment
 from beeyard.domain.watching import Measure
 
-Act = Literal["stop", "restart"]
+Act = Literal["stop", "restart", "kill"]
 Purpose = Literal["stop", "restart", "release"]
 """What an end is for: it is to stay down, it is to come back, or nobody here is to look after it any more."""
+
+PAUSED = "its container is paused"
+"""Why contact is lost to what somebody paused."""
 
 
 class Capabilities(Struct, frozen=True):
@@ -27,7 +30,8 @@ class Capabilities(Struct, frozen=True):
 
     `owns`: it runs what it supervises. What it does not own it lets go when it is not to look after it any more.
     `within`: it runs it within the master, with which it ends. `limits`: for each field of Hold by what it would be
-    kept, or `not held: …`.
+    kept, or `not held: …`. `registers`: it gives a worker what that needs to register. `elsewhere`: what it runs may
+    be on another host, and outlive a boot of this one; what has a pid is on this one.
     """
 
     whole_tree_kill: str
@@ -36,32 +40,39 @@ class Capabilities(Struct, frozen=True):
     owns: bool = True
     within: bool = False
     limits: dict[str, str] = {}
+    registers: bool = False
+    elsewhere: bool = False
 
 
 class Occurrence(Struct, frozen=True, gc=False):
-    """Something happened to an attempt: it ended, or contact with it was lost or found again."""
+    """Something happened to an attempt: it began after it had to wait, it ended, contact with it was lost or found
+    again, or there is something to be said of how it is (`said`: the reason, empty when it is over)."""
 
     worker: str
     attempt: int
-    kind: Literal["exited", "lost", "found"]
+    kind: Literal["begun", "exited", "lost", "found", "said"]
     exit: Exit | None = None
     reason: str = ""
 
 
 class Owned(Struct, frozen=True):
-    """An attempt that the provider knows, whether or not the master does."""
+    """An attempt that the provider knows, whether or not the master does. `since`: wall-clock seconds when it was
+    started, None where that can't be told."""
 
     worker: str
     attempt: int
     handle: Handle
     alive: bool
+    since: float | None = None
 
 
 class Sight(Struct, frozen=True):
-    """What one look at an attempt shows: running, ended (with its exit), or missing. Unreachable is an error."""
+    """What one look at an attempt shows: running, ended (with its exit), or missing. Unreachable is an error. `waits`:
+    it was taken, and has yet to begin."""
 
     state: Literal["running", "ended", "missing"]
     exit: Exit | None = None
+    waits: bool = False
 
 
 class Reading(Struct, frozen=True, gc=False):
@@ -84,6 +95,13 @@ class Answer(Struct, frozen=True, gc=False):
     timed_out: bool = False
 
 
+class Bringing(Struct, frozen=True):
+    """What a launch waits for, in words, and how much of it is there, from 0 to 1."""
+
+    text: str
+    share: float
+
+
 class Provider(Protocol):
     """One way to run workers."""
 
@@ -102,9 +120,11 @@ class Provider(Protocol):
         """What would keep this spec from running here, found without running anything. Paths start at the worker."""
         ...
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> Equipment:
+    def equip(
+        self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str], image: str = ""
+    ) -> Equipment:
         """What the worker runs, with what its package supplies where it says nothing; the package lies in that folder,
-        and what it `needs` in these, by name.
+        and what it `needs` in these, by name. `image`: by what an engine of containers pulls it, if it is one.
 
         Raises Refused when the package can't be run in this way.
         """
@@ -211,4 +231,18 @@ class Swaps(Protocol):
 
         Only once a report said that its code can be changed. A gone attempt is no error. Raises Unavailable.
         """
+        ...
+
+
+@runtime_checkable
+class Brings(Protocol):
+    """What a provider has besides, if what a worker runs may have to come from elsewhere before it can be launched."""
+
+    @property
+    def told(self) -> int:
+        """Grows whenever `coming` says something else."""
+        ...
+
+    def coming(self, worker: str) -> Bringing | None:
+        """What the launch of this worker waits for now; None when nothing has to come."""
         ...

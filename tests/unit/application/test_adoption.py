@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from beeyard.domain.errors import Rejected
 from beeyard.domain.lifecycle import KILL_AGAIN
-from beeyard.domain.messages import Exit
+from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.spec import Backoff, Endpoint, ProbeSpec, RestartPolicy, StopStep
 from beeyard.domain.values import Duration
 from beeyard.domain.worker import (
@@ -57,6 +57,22 @@ async def test_what_runs_goes_on_running() -> None:
         assert world.orders("launch", "terminate", "kill", "destroy") == []
         assert world.host.published == {"web": (103, {})}
         assert world.provider.called("attach") == [("web", 3)]
+
+
+async def test_a_provider_out_of_reach_holds_up_nobody() -> None:
+    """What it runs is lost until it says otherwise; nothing of it is started a second time."""
+    world = World()
+    await world.saved(record(RUNNING), alive=3)
+    world.provider.reachable = False
+    async with world.running() as master:
+        assert phase(master, "web") == replace(
+            RUNNING, contact_lost_since=1000.0, contact_lost="the fake provider can't be reached"
+        )
+        world.provider.reachable = True
+        world.provider.find("web")
+        await settle()
+        assert phase(master, "web") == RUNNING
+        assert world.orders("launch", "terminate", "kill", "destroy") == []
 
 
 async def test_what_ended_meanwhile_is_judged_by_its_exit() -> None:
@@ -222,6 +238,47 @@ async def test_after_a_reboot_what_was_wanted_starts_anew_and_nothing_else() -> 
         assert master.supervisors["web"].worker.failures == ()
         assert [death.cause for death in await world.store.deaths("web", 9)] == [Cause("host", "the host restarted")]
         assert (await world.store.load()).facts == {"boot": "first boot"}
+
+
+ELSEWHERE = Handle("fake", 1, {"pod": "web-3"})
+
+
+async def test_what_runs_elsewhere_outlives_a_boot_of_this_host() -> None:
+    """It goes on as it was, by the clock on the wall, while what ran here starts anew: each as its provider says."""
+    world = World()
+    world.provider.elsewhere = True
+    long = replace(RUNNING, handle=ELSEWHERE, since=5e6, since_wall=1_699_999_400.0, ready_since=5e6 + 100)
+    await world.saved(record(long), boot="another")
+    world.provider.attempts["web", 3] = Attempt("web", 3, ELSEWHERE)
+    await world.saved(replace(record(RUNNING), spec=spec("here")), boot="another")
+    await world.saved(replace(record(Waiting(1, 5e6, "")), spec=spec("sick")), boot="another")
+    async with world.running() as master:
+        seen = phase(master, "web")
+        assert (seen.attempt, seen.since, seen.ready_since) == (3, 400.0, 500.0)  # type: ignore[union-attr]
+        assert world.provider.running() == [("web", 3), ("here", 4), ("sick", 4)]
+        assert [death.cause for death in await world.store.deaths("web", 9)] == []
+
+
+async def test_what_can_not_be_seen_after_a_boot_is_not_started_beside_itself() -> None:
+    """The cluster is away: contact is lost, and that is all that is known."""
+    world = World()
+    world.provider.elsewhere, world.provider.reachable = True, False
+    await world.saved(record(replace(RUNNING, handle=ELSEWHERE)), boot="another")
+    stopping = Stopping(1, 3, ELSEWHERE, 5e6, Cause("operator"), 1, 5e6)
+    await world.saved(replace(record(stopping, DOWN), spec=spec("off")), boot="another")
+    async with world.running() as master:
+        assert (phase(master, "web").attempt, phase(master, "off").attempt) == (3, 3)  # type: ignore[union-attr]
+        assert "contact lost" in master.get_worker_state_with_diagnostics("web").note
+        assert world.provider.called("launch") == []
+
+
+async def test_a_launch_that_went_elsewhere_is_asked_again_after_a_boot() -> None:
+    """By its number, so that it is not made twice."""
+    world = World()
+    world.provider.elsewhere = True
+    await world.saved(record(Starting(1, 3, 5e6)), boot="another")
+    async with world.running():
+        assert world.provider.called("launch") == [("web", 3)]
 
 
 async def test_a_process_that_outlived_its_record_is_taken_over_by_its_number() -> None:

@@ -110,6 +110,20 @@ async def test_a_worker_that_does_not_end_is_killed_when_its_steps_are_over() ->
         assert states(master) == {"web": "stopped"}
 
 
+async def test_a_stop_by_force_waits_for_no_step_and_the_story_says_so() -> None:
+    """Of all that were named, and of no other."""
+    world = World()
+    world.provider.stubborn |= {"web.1", "web.2"}
+    async with world.running(spec("web.1", stop=STOP), spec("web.2", stop=STOP), spec("db")) as master:
+        await master.stop_worker("web", "ann", force=True)
+        await settle()
+        assert world.orders("terminate", "kill") == [("kill", "web.1", 1), ("kill", "web.2", 1)]
+        assert states(master) == {"web.1": "stopped", "web.2": "stopped", "db": "running"}
+        await master.records.flush()
+        _, story = await master.records.past("web.1", 1, 9)
+        assert ("down asked, by force", "ann") in [(entry.what, entry.by) for entry in story]
+
+
 async def test_a_removed_worker_is_forgotten_everywhere() -> None:
     """Memory, store, provider; its logs stay."""
     world = World()

@@ -3,7 +3,8 @@
 from msgspec.structs import replace
 
 from beeyard.application.master import Master
-from beeyard.application.outlook import Coming, Outlook
+from beeyard.application.outlook import Outlook
+from beeyard.application.views import Coming
 from beeyard.domain.errors import Unavailable
 from beeyard.domain.messages import Exit
 from beeyard.domain.spec import ProbeSpec, StopStep

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from beeyard.application import sampling
+from beeyard.application.idling import Idling
 from beeyard.application.master import Master
 from beeyard.application.sampling import LAST, REST, SLOW, Sampling, history
 from beeyard.domain.curve import Sample
@@ -21,7 +22,7 @@ STEP = 5.0
 
 def looker(world: World, master: Master) -> Sampling:
     """One that looks when it is told to."""
-    return Sampling(master.supervisors, {"fake": world.provider}, world.clock)
+    return Sampling(master.supervisors, {"fake": world.provider}, world.clock, Idling(lambda *_: None))
 
 
 async def live(world: World, sampler: Sampling, *sizes: int, worker: str = "web") -> None:

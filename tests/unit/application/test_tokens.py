@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from beeyard.application.tokens import LINK, SESSION, USED, Tokens
-from beeyard.domain.access import EVERYTHING, Grant
+from beeyard.application.tokens import LINK, REGISTRATION, SESSION, SHOWN, USED, Tokens
+from beeyard.domain.access import EVERYTHING, Grant, Need, refusal
 from beeyard.domain.errors import NotFound, Refused, Unavailable, Unidentified
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import FakeClock, settle
 from tests.fakes.store import FakeStore
 
 DAY = 86400.0
@@ -186,3 +186,135 @@ async def test_what_has_expired_is_swept_out(desk: Desk) -> None:
     await desk.clock.run(LINK)
     await tokens.create("ci", EVERYTHING, "root", DAY)
     assert len(await desk.store.documents("token")) == 1
+
+
+async def test_a_registration_is_used_once_and_its_session_is_known_to_the_next_master(desk: Desk) -> None:
+    """All invitations of an attempt are used up by one; which worker and attempt it is, the token says."""
+    tokens = await desk.tokens()
+    first, second = await tokens.invite("web", 3), await tokens.invite("web", 3)
+    assert (await tokens.authenticate(second, SHOWN)).grant == Grant(workers=("web",), only="register")
+    _, text = await tokens.register("web", 3)
+    await tokens.authenticate(text, SHOWN)
+    for tried in (first, second):
+        with pytest.raises(Unidentified) as refused:
+            await (await desk.tokens()).authenticate(tried, SHOWN)
+        assert refused.value.code == "registration_used"
+    with pytest.raises(Unidentified):
+        await tokens.register("web", 3)
+    found = await (await desk.tokens()).authenticate(text, SHOWN)
+    assert (found.attempt, found.grant, found.expires) == (("web", 3), Grant(workers=("web",), only="report"), None)
+
+
+async def test_who_may_wait_can_register_after_that(desk: Desk) -> None:
+    """Its time begins when it began at last."""
+    tokens = await desk.tokens()
+    at_once, later = await tokens.invite("web", 1), await tokens.invite("web", 1, DAY)
+    await desk.clock.run(DAY + REGISTRATION - 1)
+    assert (await _known(tokens, at_once), await _known(tokens, later)) == (False, True)
+    await desk.clock.run(1)
+    assert not await _known(tokens, later)
+
+
+async def test_who_got_no_answer_registers_again(desk: Desk) -> None:
+    """Also at the next master, until the session is used: there is only ever one, the newest, in memory and store."""
+    tokens = await desk.tokens()
+    invited = await tokens.invite("web", 1)
+    _, lost = await tokens.register("web", 1)
+    tokens = await desk.tokens()
+    await tokens.authenticate(invited, SHOWN)
+    done = await asyncio.gather(*(tokens.register("web", 1) for _ in range(2)))
+    texts = [lost, *(text for _, text in done)]
+    for living in (tokens, await desk.tokens()):
+        known = [text for text in texts if await _known(living, text)]
+        assert len(known) == 1
+    with pytest.raises(Unidentified) as refused:
+        await tokens.register("web", 1)
+    assert refused.value.code == "registration_used"
+
+
+async def _known(tokens: Tokens, text: str) -> bool:
+    """Whether it is good for anything."""
+    try:
+        await tokens.authenticate(text, SHOWN)
+    except Unidentified:
+        return False
+    return True
+
+
+async def test_a_registration_that_could_not_be_saved_was_none(desk: Desk) -> None:
+    """All of it is saved, or nothing: whoever is told to ask again can."""
+    tokens = await desk.tokens()
+    invited = await tokens.invite("web", 1)
+    desk.store.failing = "full"
+    with pytest.raises(Unavailable):
+        await tokens.register("web", 1)
+    desk.store.failing = ""
+    assert [token.kind for token in tokens.all()] == ["registration"]
+    for living in (tokens, await desk.tokens()):
+        await living.authenticate(invited, SHOWN)
+    commits = len(desk.store.commits)
+    await tokens.register("web", 1)
+    assert len(desk.store.commits) == commits + 1
+
+
+async def test_a_session_that_was_taken_back_is_not_to_be_had_again(desk: Desk) -> None:
+    """Not by the registration that it was had for."""
+    tokens = await desk.tokens()
+    invited = await tokens.invite("web", 1)
+    session, _ = await tokens.register("web", 1)
+    await tokens.revoke(session.id)
+    assert not await _known(tokens, invited)
+    with pytest.raises(Unidentified):
+        await tokens.register("web", 1)
+
+
+async def test_an_attempt_that_ends_while_it_registers_leaves_nothing(desk: Desk) -> None:
+    """Its session would be good for ever."""
+    tokens = await desk.tokens()
+    await tokens.invite("web", 1)
+    desk.store.gate = asyncio.Event()
+    registering = asyncio.ensure_future(tokens.register("web", 1))
+    forgetting = asyncio.ensure_future(tokens.forget("web", 1))
+    await settle()
+    desk.store.gate.set()
+    await asyncio.gather(registering, forgetting)
+    assert tokens.all() == []
+    assert await desk.store.documents("token") == []
+
+
+async def test_a_registration_is_good_for_five_minutes(desk: Desk) -> None:
+    """To the second; a session is good as long as its attempt."""
+    tokens = await desk.tokens()
+    text = await tokens.invite("web", 1)
+    desk.clock.advance(REGISTRATION - 1)
+    await tokens.authenticate(text, SHOWN)
+    desk.clock.advance(1)
+    with pytest.raises(Unidentified) as expired:
+        await tokens.authenticate(text, SHOWN)
+    assert expired.value.code == "token_expired"
+
+
+async def test_what_an_attempt_had_goes_with_it_and_with_nobody_else(desk: Desk) -> None:
+    """Also for the next master; of another worker, and of a later attempt, all stays."""
+    tokens = await desk.tokens()
+    gone = [await tokens.invite("web", 1), await tokens.invite("web", 2)]
+    kept = [await tokens.invite("web", 3), await tokens.invite("web.2", 1)]
+    gone.append((await tokens.register("web", 2))[1])
+    await tokens.forget("web", 2)
+    for living in (tokens, await desk.tokens()):
+        for text in kept:
+            await living.authenticate(text, SHOWN)
+        for text in gone:
+            with pytest.raises(Unidentified) as refused:
+                await living.authenticate(text, SHOWN)
+            assert refused.value.code == "token_unknown"
+
+
+async def test_no_grant_of_a_worker_reaches_beyond_it(desk: Desk) -> None:
+    """Not even to what every viewer may; and no grant of people's reaches what is a worker's alone."""
+    worker = Grant(workers=("web",), only="report")
+    assert refusal(worker, Need("viewer", workers=["web"])) == "this is for report alone"
+    assert refusal(worker, Need("viewer", only="register")) == "this is for report alone"
+    assert refusal(worker, Need("viewer", only="report")) == ""
+    assert refusal(EVERYTHING, Need("viewer", only="report")) == "only a worker that was told to register may"
+    assert not worker.within(EVERYTHING)

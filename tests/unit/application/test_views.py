@@ -74,8 +74,14 @@ def record(phase: Phase, **fields: object) -> Worker:
             replace(ALIVE, state="running", health="degraded", note="not ready: 503"),
         ),
         (
-            record(replace(RUNNING, contact_lost_since=990.0)),
-            replace(ALIVE, state="running", ready=True, note="contact lost: the launcher is being started again"),
+            record(replace(RUNNING, contact_lost_since=990.0, contact_lost="its container is paused")),
+            replace(
+                ALIVE,
+                state="running",
+                ready=True,
+                note="contact lost: its container is paused",
+                lost="its container is paused",
+            ),
         ),
         (record(replace(RUNNING, since=1001.0)), replace(ALIVE, state="running", ready=True, since=5001.0)),
         (record(STOPPING), replace(ALIVE, state="stopping", note="operator asked")),

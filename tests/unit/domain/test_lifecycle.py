@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from beeyard.domain import lifecycle, messages, worker
 from beeyard.domain.lifecycle import KILL_AGAIN, PHASES, TRANSITIONS, ignore, resume, step
+from beeyard.domain.lifetime import Lifetime, Quiet
 from beeyard.domain.limits import ENDINGS, Ending, Limit, Limits, Policy, Severity
 from beeyard.domain.messages import (
     Asked,
@@ -24,6 +25,7 @@ from beeyard.domain.messages import (
     Exit,
     Exited,
     Fired,
+    Forget,
     Handle,
     HostRestarted,
     Kill,
@@ -36,6 +38,7 @@ from beeyard.domain.messages import (
     Prepared,
     Probed,
     Respecified,
+    Rested,
     Restrict,
     Restricted,
     Said,
@@ -47,6 +50,7 @@ from beeyard.domain.messages import (
 from beeyard.domain.pressure import MOST, Strain
 from beeyard.domain.refusals import REFUSALS
 from beeyard.domain.restart import Outside
+from beeyard.domain.scaling import Scaling
 from beeyard.domain.spec import Backoff, Endpoint, ProbeRole, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, SignalNumber, WorkerId
 from beeyard.domain.worker import (
@@ -195,6 +199,32 @@ def test_a_stop_takes_its_steps_then_kills_until_the_end_is_seen() -> None:
         Down(1, "stays down, as asked"),
         [CancelTimer(), Destroy(1, "process"), Bury(1)],
     )
+
+
+def test_a_stop_by_force_takes_no_step() -> None:
+    """Nor any further one where steps are taken already; during a start it is remembered as any other stop is."""
+    forced = Asked("down", force=True)
+    kill: list[Effect] = [Unwatch(), Kill(1), SetTimer("stop", 11 + KILL_AGAIN, 1)]
+    subject, effects = play(running(), (11, forced))
+    assert (effects, subject.wanted) == (kill, Wanted(False, 1, force=True))
+    assert resume(subject, at(12)) == [Kill(1), SetTimer("stop", 11 + KILL_AGAIN, 1)]
+    stopping, _ = play(running(), (10, Asked("down")))
+    subject, effects = play(stopping, (11, forced))
+    assert effects == [Unwatch(), Kill(1), SetTimer("stop", 11 + KILL_AGAIN, 2)]
+    assert play(subject, (12, Asked("down")))[1] == []
+    starting, effects = play(added(), (0, Prepared()), (1, forced))
+    assert (type(starting.phase), effects) == (Starting, [])
+    for meanwhile in (Respecified(replace(SPEC, enabled=True)), Asked("down")):
+        assert play(starting, (2, meanwhile), (11, Launched(1, handle(1))))[1] == kill
+
+
+@pytest.mark.parametrize("event", [Asked("up"), Asked("restart"), HostRestarted()])
+def test_the_force_of_a_stop_is_gone_with_it(event: Event) -> None:
+    """Up again, it is stopped by its steps."""
+    spec = replace(SPEC, restart=replace(POLICY, policy="always"))
+    down, _ = play(running(spec), (10, Asked("down", force=True)), (11, Exited(1, Exit(signal=9))))
+    again, effects = play(down, (12, event), (13, Prepared()), (14, Launched(2, handle(2))), (15, Asked("down")))
+    assert effects == [Unwatch(), Terminate(2, StopStep(), 1), SetTimer("stop", 35, again.serial)]
 
 
 def test_a_stop_during_a_start_ends_down() -> None:
@@ -442,7 +472,7 @@ def test_a_long_ready_life_clears_the_budget() -> None:
 def test_a_task_that_ends_well_is_left_alone() -> None:
     """on-failure: exit 0 is done, and stays done until asked."""
     subject, effects = play(running(), (2, Exited(1, Exit(code=0))))
-    assert subject.phase == Down(1, "it ended well and the restart policy is on-failure")
+    assert subject.phase == Down(1, "it ended well and the restart policy is on-failure", 2)
     assert effects == [Unwatch(), Destroy(1, "process"), Bury(1)]
     assert play(subject, (3, Prepared()))[1] == []
 
@@ -563,7 +593,18 @@ def test_what_it_said_before_its_stop_still_holds() -> None:
 
 # --- on every path --------------------------------------------------------------------------------------------------
 
-_specs = st.sampled_from([SPEC, PROBED, LIMITED, replace(SPEC, restart=replace(POLICY, policy="always"))])
+AGING = Lifetime(max=Duration(30.0), idle=Duration(10.0), after=Duration(20.0))
+_specs = st.sampled_from(
+    [
+        SPEC,
+        PROBED,
+        LIMITED,
+        replace(SPEC, restart=replace(POLICY, policy="always")),
+        replace(SPEC, lifetime=AGING),
+        replace(PROBED, lifetime=AGING, restart=replace(POLICY, policy="never")),
+    ]
+)
+_lifetimes = st.sampled_from([Lifetime(), AGING, Lifetime(max=Duration(5.0)), Lifetime(after=Duration(5.0))])
 _ROLES: list[ProbeRole] = ["readiness", "liveness"]
 _outsides = st.builds(
     Outside,
@@ -616,6 +657,8 @@ class World:
                 self.timer = None
             case Prepare():
                 self.unanswered.append(Prepared())
+            case Forget():
+                assert not self.alive, "forgotten while alive"
 
     def check(self, before: Worker) -> None:
         """What holds after every single event."""
@@ -629,24 +672,33 @@ class World:
         if isinstance(phase, Waiting | Stopping):
             assert self.timer is not None
             assert self.timer.serial == self.worker.serial
+        if due := lifecycle.due(self.worker):
+            assert self.timer is not None, "its time comes, and nobody is told"
+            assert (self.timer.timer, self.timer.serial) == (due[0], self.worker.serial)
+        elif self.timer is not None and self.timer.serial == self.worker.serial:
+            assert self.timer.timer not in ("lifetime", "forget"), "a timer of an age that it has not"
         if isinstance(phase, Running):
             assert self.worker.wanted.up
             assert phase.generation == self.worker.wanted.generation
+        if self.worker.wanted.force:
+            assert not self.worker.wanted.on
+            assert not isinstance(phase, Stopping) or phase.step > len(self.worker.spec.stop), "asked still to end"
         if isinstance(phase, Down) and self.worker.wanted.up:
             assert phase.generation == self.worker.wanted.generation, "wanted up, and nothing comes of it"
 
     def act(self) -> None:
         """One thing happens."""
-        choices = ["ask", "wait"]
+        choices = ["ask", "wait", "reload"]
         if self.unanswered:
             choices += ["answer"] * 3
         if self.alive and not any(isinstance(event, Launched) for event in self.unanswered):
-            choices += ["die", "probe", "exceed"]
+            choices += ["die", "probe", "exceed", "rest"]
         if self.timer is not None:
             choices += ["fire"] * 2
         match self.draw.draw(st.sampled_from(choices)):
             case "ask":
-                self.take(Asked(self.draw.draw(st.sampled_from(["up", "down", "restart", "hold", "release"]))))
+                asked: list[Asked] = [Asked("up"), Asked("down"), Asked("restart"), Asked("hold"), Asked("release")]
+                self.take(self.draw.draw(st.sampled_from([*asked, Asked("down", force=True)])))
             case "wait":
                 self.now += self.draw.draw(st.floats(0, 40))
             case "answer":
@@ -660,6 +712,11 @@ class World:
             case "exceed":
                 act: Ending | None = self.draw.draw(st.sampled_from([None, *sorted(ENDINGS)]))
                 self.take(exceeded(act, "critical", max(self.alive)))
+            case "rest":
+                quiet = st.builds(Quiet, st.floats(self.now - 20, self.now), st.just(self.now), st.just(0.0))
+                self.take(Rested(max(self.alive), self.draw.draw(st.none() | quiet)))
+            case "reload":
+                self.take(Respecified(replace(self.worker.spec, lifetime=self.draw.draw(_lifetimes))))
             case "fire":
                 assert self.timer is not None
                 timer, self.timer = self.timer, None
@@ -707,11 +764,12 @@ def test_a_master_that_wakes_up_owes_what_the_dead_one_owed(spec: WorkerSpec, da
     for _ in range(length):
         world.act()
     owed = [type(effect) for effect in resume(world.worker, at(world.now))]
+    aging: list[type] = [SetTimer] if lifecycle.due(world.worker) else []
     by_phase: dict[type, list[type]] = {
-        Down: [],
+        Down: aging,
         Preparing: [Prepare],
         Starting: [Launch],
-        Running: [Watch] if spec.probes or spec.limits.bounds else [],
+        Running: ([Watch] if spec.probes or spec.limits.bounds else []) + aging,
         Stopping: [Terminate, SetTimer],
         Waiting: [SetTimer],
         Failed: [SetTimer],
@@ -731,3 +789,50 @@ def test_messages_are_all_in_their_unions() -> None:
     }
     unions = set(typing.get_args(Event)) | set(typing.get_args(Effect))
     assert structs - unions == {Now, Handle, messages.Usage, Exit}
+
+
+# --- groups that scale ----------------------------------------------------------------------------------------------
+
+GROUP = Scaling(1, 3, cpu=70.0)
+ONE, OTHER = (replace(SPEC, id=WorkerId(f"web.{number}"), scaling=GROUP) for number in (1, 2))
+
+
+def test_an_instance_that_is_not_needed_rests_and_is_woken() -> None:
+    """Stopped as by its stop sequence, on standby once its end is seen, and a new generation when it is woken."""
+    subject, effects = play(running(ONE), (5, Asked("rest", "scaling")))
+    assert isinstance(subject.phase, Stopping)
+    assert (subject.phase.cause, effects[1]) == (Cause("scaling"), Terminate(1, SPEC.stop[0], 1))
+    subject, _ = play(subject, (6, Exited(1, Exit(signal=15))))
+    assert (subject.phase, state(subject)) == (Down(1, "on standby"), "standby")
+    subject, _ = play(subject, (7, Asked("wake", "scaling")))
+    assert (subject.phase, subject.wanted) == (Preparing(2), Wanted(True, 2))
+
+
+def test_a_group_asks_nothing_of_whom_people_asked_for_or_stopped() -> None:
+    """Whatever came in between: the wish is looked at when it is taken."""
+    fixed, _ = play(running(ONE), (5, Asked("up", "ann")), (6, Asked("rest", "scaling")))
+    assert (type(fixed.phase), fixed.wanted) == (Running, Wanted(True, 1, fixed=True))
+    down, _ = play(
+        running(ONE), (5, Asked("down", "ann")), (6, Asked("wake", "scaling")), (7, Asked("rest", "scaling"))
+    )
+    assert (type(down.phase), down.wanted) == (Stopping, Wanted(False, 1))
+    held, _ = play(added(OTHER), (5, Asked("hold")), (6, Asked("wake", "scaling")))
+    assert (held.phase, held.wanted) == (Down(0), Wanted(True, 1, held=True, standby=True))
+
+
+def test_the_whole_group_and_one_of_it_are_asked_for_apart() -> None:
+    """Those on standby stay so when the whole is asked for; one that is asked for by itself is kept up."""
+    for want in ("up", "restart"):
+        whole, effects = play(added(OTHER), (5, Asked(want, "ann", whole=True)))
+        assert (whole.phase, whole.wanted, effects) == (Down(0), Wanted(True, 1, standby=True), [])
+        alone, _ = play(added(OTHER), (5, Asked(want, "ann")))
+        assert (alone.phase, alone.wanted) == (Preparing(2), Wanted(True, 2, fixed=True))
+        assert play(alone, (6, Asked("up", "ann", whole=True)))[0].wanted == Wanted(True, 2)
+    assert play(running(ONE), (5, Asked("restart", "ann")))[0].wanted == Wanted(True, 2)
+
+
+def test_a_reboot_wakes_none_that_rests() -> None:
+    """Nor does a policy that says always: it is not an operator who keeps it down."""
+    policy = RestartPolicy(policy="always")
+    subject, _ = play(added(replace(OTHER, restart=policy)), (5, Asked("down", "ann")), (6, HostRestarted()))
+    assert (subject.phase, state(subject)) == (Down(1), "standby")

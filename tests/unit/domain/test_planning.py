@@ -13,6 +13,7 @@ from beeyard.domain.master import MasterSpec
 from beeyard.domain.messages import Handle
 from beeyard.domain.plan import Change, Difference, Plan, Stage
 from beeyard.domain.planning import diff
+from beeyard.domain.scaling import Scaling
 from beeyard.domain.sources import Credentials, PackagePolicies, PackagesSpec, RepositorySpec
 from beeyard.domain.spec import Backoff, Endpoint, LogSpec, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, SignalNumber, WorkerId
@@ -60,6 +61,13 @@ def told(old: WorkerSpec, **fields: Any) -> list[str]:
         ),
         ({"package": "caddy:==2.11"}, ['package: nothing → "caddy:==2.11"']),
         ({"origin": "OTHER"}, ["origin: FILE → OTHER"]),
+        (
+            {"scaling": Scaling(1, 3, cpu=70.0, down=Duration(60))},
+            [
+                f"instances.{line}"
+                for line in ("min: nothing → 1", "max: nothing → 3", "cpu: nothing → 70%", "down: nothing → 60s")
+            ],
+        ),
     ],
 )
 def test_a_difference_is_told_in_the_words_of_the_file(fields: dict[str, Any], lines: list[str]) -> None:
@@ -168,6 +176,8 @@ def test_specs_that_differ_have_a_difference_and_only_they(old: WorkerSpec, othe
 # --- why ------------------------------------------------------------------------------------------------------------
 
 ARGS = {"executable_path": "/bin/web", "args": ["b"]}
+SCALES = Scaling(1, 3, cpu=70.0)
+RESTING = new(spec("web.3", scaling=SCALES))
 
 
 @pytest.mark.parametrize(
@@ -189,6 +199,9 @@ ARGS = {"executable_path": "/bin/web", "args": ["b"]}
             "start",
             "it had failed, and is tried again",
         ),
+        (RESTING, {"scaling": None}, "start", "its group does not scale any more"),
+        (RESTING, {"run": ARGS}, "keep", "it is down, and takes this when it is started"),
+        (RESTING, {"scaling": replace(SCALES, max=9)}, "keep", "only how it is supervised changes"),
     ],
 )
 def test_a_change_says_what_it_does_and_why(seen: Worker, fields: dict[str, Any], effect: str, why: str) -> None:
@@ -196,7 +209,14 @@ def test_a_change_says_what_it_does_and_why(seen: Worker, fields: dict[str, Any]
     plan = diff([replace(seen.spec, **fields)], [seen], "FILE")
     (change,) = plan.changes
     assert (change.effect, change.why) == (effect, why)
-    assert (plan.restart, plan.adjust) == ((("web",), ()) if effect in ("restart", "start") else ((), ("web",)))
+    of_it = (seen.id,)
+    assert (plan.restart, plan.adjust) == ((of_it, ()) if effect in ("restart", "start") else ((), of_it))
+
+
+def test_those_that_a_group_does_not_begin_with_are_added_and_not_started() -> None:
+    """On standby, after the others."""
+    plan = diff([spec(f"web.{number}", scaling=SCALES) for number in (1, 2, 3)], [], "FILE")
+    assert plan.order == (Stage("start", ("web.1",)), Stage("add", ("web.2", "web.3")))
 
 
 def test_only_the_fields_that_take_a_start_are_the_reason_for_it() -> None:

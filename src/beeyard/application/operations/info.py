@@ -96,7 +96,7 @@ async def info(master: "Master", request: Info, call: Call) -> InfoView:
             }
             for name, capable in ((name, provider.capabilities()) for name, provider in master.providers.items())
         },
-        orphans=[f"{owned.worker} (pid {owned.handle.state.get('pid')})" for owned in master.orphans()],
+        orphans=master.sweep.known(),
         network=master.listening.state,
         pressure=_pressure(strain(master.host.pressure())),
         packages=_packages(master.packages),

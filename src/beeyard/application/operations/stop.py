@@ -11,18 +11,20 @@ if TYPE_CHECKING:
 
 
 class Stop(Request[list[WorkerView]]):
-    """Names of workers or groups. `wait`: answer when each is where it was asked to be, or can't get there."""
+    """Names of workers or groups. `wait`: answer when each is where it was asked to be, or can't get there; `force`:
+    kill them at once."""
 
     workers: Names
     wait: bool = True
     timeout: Seconds = 60.0
+    force: bool = False
 
 
 async def stop(master: "Master", request: Stop, call: Call) -> list[WorkerView]:
-    """Stop workers or groups, as their stop sequence says, and keep them down."""
-    master.require_allowed(request.workers, "stop")
+    """Stop workers or groups, as their stop sequence says or by force, and keep them down."""
+    master.require_allowed(request.workers, "kill" if request.force else "stop")
     for name in request.workers:
-        await master.stop_worker(name, call.caller.because)
+        await master.stop_worker(name, call.caller.because, force=request.force)
     return await settled(master, request.workers, request.timeout if request.wait else 0.0, call)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from beeyard.application.operation import Call, Operation, Request
-from beeyard.application.tokens import Kind
+from beeyard.application.tokens import WORKERS, Kind
 from beeyard.domain.access import Grant
 
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ class TokenList(Request[list[TokenView]]):
 
 
 async def token_list(master: "Master", request: TokenList, call: Call) -> list[TokenView]:
-    """List the tokens in force, and who is logged in with a browser."""
+    """List the tokens in force, and who is logged in with a browser; not what workers have to report with."""
     return [
         TokenView(token.id, token.name, token.kind, token.grant, token.created, token.by, token.expires, token.used)
         for token in master.tokens.all()
+        if token.kind not in WORKERS
     ]
 
 

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from beeyard.application.operation import Call, Count, Name, Operation, Request
-from beeyard.application.outlook import Coming
-from beeyard.application.views import WorkerView
+from beeyard.application.views import Coming, WorkerView
 from beeyard.domain.curve import Sample
 from beeyard.domain.worker import Death
 from beeyard.ports.store import StoryEntry

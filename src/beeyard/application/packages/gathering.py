@@ -42,7 +42,8 @@ async def gather(
     *,
     downgrades: bool,
 ) -> Gathered:
-    """Ask for what is wanted, then for what that needs, and so on.
+    """Ask for what is wanted, then for what that needs, and so on. A locked build that is offered no more takes the
+    place of what is offered as its version, if it can still be had.
 
     A repository that does not answer is an error, not a reason to do without it. A version that a channel names is no
     downgrade: its owner signed that later than whatever was newer, and who wrote the channel down chose to follow.
@@ -62,7 +63,9 @@ async def gather(
     layer = named
     while layer := layer - known:
         known |= layer
-        found = await asyncio.gather(*(_offers(name, spec, managers, name in named) for name in sorted(layer)))
+        found = await asyncio.gather(
+            *(_offers(name, spec, managers, platform, name in named) for name in sorted(layer))
+        )
         stock |= {name: one for name, one in zip(sorted(layer), found, strict=True) if one is not None}
         manifests = [one.manifest for name in layer if name in stock for one in stock[name][1]]
         manifests += [there[name].manifest for name in layer if name in there]
@@ -90,14 +93,24 @@ async def gather(
 
 
 async def _offers(
-    name: str, spec: PackagesSpec, managers: Mapping[str, PackageManager], wanted: bool
+    name: str, spec: PackagesSpec, managers: Mapping[str, PackageManager], platform: Platform, wanted: bool
 ) -> tuple[RepositorySpec, list[Offered]] | None:
     repository = bound(name, spec.repositories)
     if repository is None:
         if wanted:
             raise no_repository(name, spec)
         return None
-    return repository, await manager_of(managers, repository).offers(repository, name)
+    manager = manager_of(managers, repository)
+    found = await manager.offers(repository, name)
+    builds = spec.locked.builds(name, platform)
+    for build in builds:
+        if build.source and build.digest not in {one.digest for one in found}:
+            former = await manager.former(repository, build)
+            if former is not None:
+                kept = {one.digest for one in builds}
+                found = [one for one in found if one.digest in kept or one.manifest.version != build.version]
+                found.append(former)
+    return repository, found
 
 
 def manager_of(managers: Mapping[str, PackageManager], repository: RepositorySpec) -> PackageManager:

@@ -18,6 +18,7 @@ from beeyard.application.packages.shelves import Shelf, shelf
 from beeyard.application.packages.status import Meter, PackageStatus
 from beeyard.application.packages.turns import Tell, Turns
 from beeyard.application.packages.wishes import Ensured, Wish
+from beeyard.application.waiting import within
 from beeyard.domain.errors import BeeyardError, NotFound, Refused, Rejected, Unavailable, Untrusted
 from beeyard.domain.locked import Lock, Locked
 from beeyard.domain.packages import Target, version
@@ -159,7 +160,9 @@ class Installer(Inventory):
 
         Raises as `resolve` does.
         """
-        host, before = await self._facts(), spec.locked.without(renewed)
+        host, written = await self._facts(), spec.locked
+        before = written.without(renewed)
+        spec = replace(spec, locked=before)
         builds: list[Locked] = []
         for ask in asks:  # Each on its own: so they are installed.
             ask = locking.pinned(before, ask, host.platform)
@@ -168,7 +171,7 @@ class Installer(Inventory):
             question = replace(gathered.question, locked=before.versions(gathered.question.asks, host.platform))
             found = locking.locked(gathered, await asyncio.to_thread(self._resolver().resolve, question))
             builds += [one for one in found if self._managers[gathered.stock[one.name][0].manager].settled]
-        return spec.locked.renewed(builds, host.platform)
+        return written.renewed(builds, host.platform)
 
     async def _facts(self) -> Facts:
         facts = await asyncio.to_thread(self._host.facts)
@@ -210,12 +213,8 @@ class Installer(Inventory):
         limit = min(allowed, asked or allowed)
         try:
             try:
-                async with asyncio.timeout(None) as patience:
-                    over = self._clock.call_at(self._clock.now().mono + limit, lambda: patience.reschedule(0.0))
-                    try:
-                        yield
-                    finally:
-                        over.cancel()
+                async with within(self._clock, limit):
+                    yield
             except TimeoutError:
                 text = "{packages} could not be installed within {limit}"
                 hint = "what came is kept, and gone on with next time; `installation_timeout` says how long it may take"

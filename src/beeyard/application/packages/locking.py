@@ -93,6 +93,7 @@ def locked(gathered: Gathered, chosen: Resolution) -> list[Locked]:
             repository=repository.name,
             trust=one.trust,
             channels=channels.get(name, ()),
+            source=one.source,
         )
         for name, (repository, one) in ((name, pair) for name, pair in found if pair is not None)
     ]

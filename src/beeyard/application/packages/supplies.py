@@ -168,7 +168,8 @@ class Supplies:
         try:
             needs = self._choices.company(worker, installed)
             places = {one.manifest.name: one.path for one in needs}
-            equipment = self._providers[spec.provider].equip(spec, manifest, installed.path, places)
+            provider = self._providers[spec.provider]
+            equipment = provider.equip(spec, manifest, installed.path, places, installed.image)
         except BeeyardError as error:
             return error.advised
         return Supply(

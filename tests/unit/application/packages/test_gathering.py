@@ -1,9 +1,11 @@
 """What is asked of repositories, and what a resolver gets to see of it."""
 
 import pytest
+from msgspec.structs import replace
 
 from beeyard.application.packages.gathering import Gathered, gather
 from beeyard.domain.errors import NotFound, Unavailable
+from beeyard.domain.locked import Lock, Locked, lock
 from beeyard.domain.packages import wanted
 from beeyard.domain.resolution import Ask
 from beeyard.domain.sources import PackagePolicies, PackagesSpec, RepositorySpec
@@ -13,12 +15,17 @@ FACTS = {"python3": "3.11.2"}
 
 
 async def gathered(
-    manager: FakePackageManager, name: str, packages: tuple[str, ...] = ("*",), **policies: object
+    manager: FakePackageManager,
+    name: str,
+    packages: tuple[str, ...] = ("*",),
+    locked: Lock = Lock(),  # noqa: B008
+    **policies: object,
 ) -> Gathered:
     """The question about one package; `packages` belong to the only repository."""
     spec = PackagesSpec(
         (RepositorySpec("acme", manager="fake", packages=packages),),
         PackagePolicies(**policies),  # type: ignore[arg-type]
+        locked,
     )
     there = list(manager.installed.values())
     managers = {"fake": manager}
@@ -65,3 +72,31 @@ async def test_what_is_not_trusted_enough_is_nowhere() -> None:
     everything = await gathered(manager, "web")
     assert [one.version for one in everything.question.offered["web"]] == ["3.0"]
     assert everything.question.installed["web"].version == "2.0"
+
+
+def held(digest: str = "f" * 64, version: str = "1.0", platform: str = "any") -> Lock:
+    """The lock has a build of `web` that the repository finds by `old`."""
+    return lock([Locked("web", version, platform, digest, "acme", "tuf", source="old")])
+
+
+async def test_a_locked_build_that_is_offered_no_more_takes_the_place_of_its_version() -> None:
+    """Whatever is offered as that by now, and what that needs; other versions stay, and so does what is locked."""
+    former = replace(offer("web", "1.0", "lib"), digest="f" * 64, source="old")
+    manager = FakePackageManager(offer("web", "1.0"), offer("web", "2.0"), offer("lib"))
+    manager.gone["old"] = former
+    found = await gathered(manager, "web", locked=held())
+    assert [one.digest for one in found.stock["web"][1]] == [offer("web", "2.0").digest, "f" * 64]
+    assert set(found.stock) == {"web", "lib"}
+
+
+@pytest.mark.parametrize("why", ["it is offered", "it is not there", "it is for another platform"])
+async def test_else_what_is_offered_stays_as_it_is(why: str) -> None:
+    """A lock asks for nothing that it does not need."""
+    manager = FakePackageManager(offer("web", "1.0"))
+    if why == "it is offered":
+        build = held(offer("web", "1.0").digest)
+    else:
+        build = held(platform="linux-riscv64" if why == "it is for another platform" else "any")
+    found = await gathered(manager, "web", locked=build)
+    assert [one.digest for one in found.stock["web"][1]] == [offer("web", "1.0").digest]
+    assert manager.calls["former"] == (1 if why == "it is not there" else 0)
