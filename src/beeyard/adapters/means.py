@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from beeyard.adapters.host.launcher import LauncherClient
+from beeyard.ports.invitations import Invitations
 from beeyard.ports.notify import Notices
 from beeyard.ports.secrets import Secrets
 
@@ -13,3 +14,4 @@ class Means(Struct, frozen=True):
     launcher: LauncherClient
     secrets: Secrets
     notices: Notices
+    invitations: Invitations

@@ -1,7 +1,8 @@
 """One datagram socket on which all workers speak sd_notify(3). Knows whose a process is, not what its word means.
 
-Whose word it is, the kernel says: the sender's cgroup, which no process can leave by itself. Where workers have no
-cgroup of their own, its mark counts, from a process of the same user. A word may come before anybody asked to hear it,
+Whose word it is, the kernel says: the sender's cgroup, which no process can leave by itself; of a container, that which
+its engine made for it, whatever the container calls its processes. Where workers have no cgroup of their own, its mark
+counts, from a process of the same user. A word may come before anybody asked to hear it,
 for a quick program speaks before its launch was saved: the last few are kept for whoever asks next.
 
 A sender that ended before its word was read belongs to nobody. systemd-notify waits for that: it passes a descriptor
@@ -38,6 +39,10 @@ LONGEST = 200
 """Characters of a status."""
 A_DAY = 86400.0
 MARK = b"BEEYARD_MARK"
+SHARED = "notify"
+"""The socket's name in the folder for containers."""
+_CONTAINER = re.compile(r"(/[^/]+)*/[^/]*[0-9a-f]{64}[^/]*(?=/|$)")
+"""A cgroup whose name has the id of a container, as all engines name them."""
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(16 * array.array("i").itemsize)
 
@@ -49,6 +54,8 @@ class NotifySocket:
 
     def __init__(self, paths: Paths) -> None:
         self._path = paths.notify_socket
+        self._folder = paths.notify_folder
+        self._here = _container(os.getpid())
         self._home = f"/beeyard-{paths.identity}/"
         self._mark = f"{paths.identity}/"
         self._ears: dict[str, tuple[int, Heard]] = {}
@@ -67,6 +74,7 @@ class NotifySocket:
                 os.unlink(made._path)
             listening.bind(made._path)
             os.chmod(made._path, 0o666)  # A worker may be another user's; who speaks is looked at, word by word.
+            made._share()
         except OSError as error:
             listening.close()
             text = "workers can't be heard at {path}: {reason}"
@@ -75,20 +83,32 @@ class NotifySocket:
         asyncio.get_running_loop().add_reader(listening.fileno(), made._read)
         return made
 
+    def _share(self) -> None:
+        """Have the socket in a folder of its own as well, which containers see: there the next master's will be."""
+        os.makedirs(self._folder, mode=0o755, exist_ok=True)
+        os.chmod(self._folder, 0o755)
+        link = os.path.join(self._folder, SHARED)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(link)
+        os.link(self._path, link)
+
     def hear(self, worker: str, attempt: int, pid: int | None, heard: Heard) -> Callable[[], None]:
-        if pid is None:
-            return self._attend(_within(worker, attempt), 0, heard)
-        key = self._key(pid)
-        if key is None:
-            return lambda: None  # It has ended, and that will be heard otherwise.
-        try:
-            user = os.stat(f"/proc/{pid}").st_uid
-        except OSError:
-            return lambda: None
-        return self._attend(key, user, heard)
+        ends = [self._attend(_named(worker, attempt), 0, heard)]
+        with contextlib.suppress(OSError):  # It has ended, and that will be heard otherwise.
+            if pid is not None and (key := self._key(pid)) is not None:
+                ends.append(self._attend(key, os.stat(f"/proc/{pid}").st_uid, heard))
+
+        def end() -> None:
+            for one in ends:
+                one()
+
+        return end
 
     def say(self, worker: str, attempt: int, word: Word) -> None:
-        self._take(_within(worker, attempt), 0, word)
+        self._take(_named(worker, attempt), 0, word)
+
+    def spoken(self, worker: str, attempt: int, text: str) -> None:
+        self.say(worker, attempt, understood(text.encode()))
 
     def _attend(self, key: str, user: int, heard: Heard) -> Callable[[], None]:
         self._ears[key] = (user, heard)
@@ -101,8 +121,9 @@ class NotifySocket:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
             self._socket.close()
             self._socket = None
-            with contextlib.suppress(OSError):
-                os.unlink(self._path)
+            for path in (self._path, os.path.join(self._folder, SHARED)):  # The folder stays: containers have it.
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
 
     def _forget(self, key: str, heard: Heard) -> None:
         if key in self._ears and self._ears[key][1] is heard:
@@ -142,13 +163,26 @@ class NotifySocket:
         above, home, name = place.rpartition(self._home) if place.count(self._home) == 1 else ("", "", "")
         if home:
             return f"{above}{home}{name.partition('/')[0]}"  # The worker may have made cgroups of its own below.
+        if (container := _container(pid)) and container != self._here:
+            return container
         mark = kernel.environment(pid).get(MARK, b"").decode("utf-8", "replace")
         return mark if mark.startswith(self._mark) else None
 
 
-def _within(worker: str, attempt: int) -> str:
-    """The key of an attempt that runs within the master: like no cgroup's, and like no mark's."""
-    return f"within {worker}/{attempt}"
+def _named(worker: str, attempt: int) -> str:
+    """The key of an attempt whose words come another way: like no cgroup's, and like no mark's."""
+    return f"named {worker}/{attempt}"
+
+
+def _container(pid: int) -> str:
+    """The cgroup of the container that a process is in, the innermost one; empty: in none."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return ""
+    places = (_CONTAINER.match(line.split(":", 2)[2]) for line in reversed(lines))  # That of version 2 comes last.
+    return next((place[0] for place in places if place), "")
 
 
 def _opened(extra: Iterable[tuple[int, int, bytes]]) -> tuple[int, int] | None:

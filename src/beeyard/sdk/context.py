@@ -35,6 +35,7 @@ class Context(Generic[C]):
         master: the socket of its master's API, by which others are found; empty: there is none.
         sockets: those of its endpoints; None: its own, on the loopback address.
         serving: what it offers is offered at once; else from `serve` on.
+        environment: what a program finds of Beeyard's in its environment (docs/environment.md).
     """
 
     def __init__(
@@ -48,10 +49,12 @@ class Context(Generic[C]):
         master: str = "",
         sockets: Sockets | None = None,
         serving: bool = True,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.worker = worker
         self.config = config
         self.ports = ports
+        self.environment = dict(environment or {})
         self.logger = logger
         self.stopping = asyncio.Event()
         """Set when the stop begins: what waits for long waits for this as well."""

@@ -151,6 +151,7 @@ class Hosting:
             self.terms.master,
             self._sockets,
             serving=instance is self.instance,
+            environment=self.terms.environment,
         )
 
     def _started(self, begun: "asyncio.Future[None]", done: "set[asyncio.Future[Any]]") -> Ended | None:

@@ -27,6 +27,7 @@ class Terms(Struct, frozen=True, omit_defaults=True):
         period: seconds from one question whether it is healthy to the next.
         timeout: seconds in which it has to answer.
         master: the socket of its master's API; empty: there is none.
+        environment: what a program finds of Beeyard's in its environment: who it is, and what it was given.
     """
 
     factory: str
@@ -39,6 +40,7 @@ class Terms(Struct, frozen=True, omit_defaults=True):
     period: float = 10.0
     timeout: float = 1.0
     master: str = ""
+    environment: dict[str, str] = {}
 
 
 def written(terms: Terms) -> dict[str, str]:
