@@ -1,0 +1,1 @@
+"""Workers as pods, or jobs, of a Kubernetes cluster."""

@@ -1,0 +1,1 @@
+"""A Kubernetes API server on loopback, with a kubelet that does what a test says."""
