@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +11,18 @@ from msgspec.structs import replace
 from beeyard.domain.errors import Invalid, NotFound, Refused, Unavailable
 from beeyard.domain.sources import RepositorySpec
 from beeyard.ports.package_store import Damage, Reclaimed
-from tests.package_benches import Bench, Binary, Directory, a_folder
+from tests import registries
+from tests.package_benches import Bench, Binary, Directory, Oci, OciOfDebian, a_folder
+
+_no_registry = pytest.mark.skipif(registries.DEBIAN is None, reason="needs docker-registry, as Debian has it")
 
 
-@pytest.fixture(params=[Binary, Directory])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+@pytest.fixture(params=[Binary, Directory, Oci, pytest.param(OciOfDebian, marks=_no_registry)])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """Each in its turn."""
     made: Bench = request.param(tmp_path)
-    return made
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ async def test_nobody_vouches_for_what_is_not_signed(bench: Bench) -> None:
 async def test_a_repository_that_is_gone_is_unavailable_and_what_is_installed_is_not(bench: Bench) -> None:
     """A directory is its own repository: what was there is gone with it."""
     installed = await bench.installed()
-    shutil.rmtree(bench.place)
+    bench.vanish()
     with pytest.raises(Unavailable, match="main"):
         await bench.manager.offers(bench.spec, "hello")
     assert await bench.manager.facts([bench.spec]) == ([installed] if bench.copies else [])

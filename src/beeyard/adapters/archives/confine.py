@@ -42,7 +42,7 @@ def limit(memory: int, seconds: int, largest: int) -> None:
         resource.setrlimit(kind, (soft, hard))
 
 
-def fence(folder: int) -> int:
+def fence(folder: int | None) -> int:
     """Only files below this folder can be made or written, none be read; no network, no signals to others.
 
     What is open already stays usable. The version of landlock that holds us; 0 where the kernel has none.
@@ -54,12 +54,13 @@ def fence(folder: int) -> int:
     fields = [handled, *([0b11] if version >= 4 else []), *([0b11] if version >= 6 else [])]
     rules = struct.pack(f"={len(fields)}Q", *fields)
     ruleset = int(_libc.syscall(_CREATE_RULESET, rules, ctypes.c_size_t(len(rules)), ctypes.c_uint32(0)))
-    below = struct.pack("=Qi", _WRITE_FILE | _READ_DIR | _MAKE_DIR | _MAKE_REG | _MAKE_SYM, folder)
+    below = _WRITE_FILE | _READ_DIR | _MAKE_DIR | _MAKE_REG | _MAKE_SYM
+    rule = b"" if folder is None else struct.pack("=Qi", below, folder)
     try:
         if (
             ruleset < 0
             or _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            or _libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, below, ctypes.c_uint32(0))
+            or (rule and _libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, ctypes.c_uint32(0)))
             or _libc.syscall(_RESTRICT_SELF, ruleset, ctypes.c_uint32(0))
         ):
             return 0

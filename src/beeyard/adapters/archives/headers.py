@@ -3,6 +3,8 @@
 What two programs may read differently is refused: a name or a size that is said twice, a number that is none, a key of
 a pax header that changes what follows. The standard library's reader allows all of these for the sake of old archives,
 and takes half the time of a small install to be imported.
+
+A layer of an image may hold what no package does: hard links, and attributes of files, which are passed over.
 """
 
 from collections.abc import Callable
@@ -31,16 +33,22 @@ _REFUSED = {
 _FAMILIAR = frozenset({"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "LIBARCHIVE.creationtime"})
 """Keys that say nothing we use."""
 _TRUSTED = {"path", "linkpath", "size"}
+_ATTRIBUTES = ("SCHILY.xattr.", "LIBARCHIVE.xattr.", "SCHILY.acl.", "SCHILY.fflags", "comment")
+"""How keys begin that say what an unpacked image does not have."""
 
 
 class Member(NamedTuple):
-    """What comes next in the archive: a folder, a link if it has a `target`, or a file of `size` bytes."""
+    """What comes next in the archive: a folder, a link if it has a `target`, or a file of `size` bytes.
+
+    `hard`: the target is another entry, whose content this one has as well.
+    """
 
     name: str
     folder: bool
     target: str
     size: int
     mode: int
+    hard: bool = False
 
 
 class Forbidden(Exception):
@@ -52,8 +60,12 @@ def padding(size: int) -> int:
     return -size % BLOCK
 
 
-def member(exactly: Callable[[int], bytes]) -> Member | None:
-    """The next entry, whose content has not been read yet; None at the end mark. Raises Malformed, Forbidden."""
+def member(exactly: Callable[[int], bytes], *, layer: bool = False) -> Member | None:
+    """The next entry, whose content has not been read yet; None at the end mark. Raises Malformed, Forbidden.
+
+    Args:
+        layer: it is one of an image.
+    """
     said: dict[str, str] = {}
     extensions = 0
     while (block := exactly(BLOCK)) != _ZEROS:
@@ -61,7 +73,7 @@ def member(exactly: Callable[[int], bytes]) -> Member | None:
             raise Malformed("has a header with a wrong checksum")
         kind = block[156:157]
         if kind not in (b"x", b"L", b"K"):
-            return _member(block, kind, said)
+            return _member(block, kind, said, layer=layer)
         extensions += 1
         if extensions > MOST:
             raise Malformed(f"has more than {MOST} headers before one entry")
@@ -69,7 +81,8 @@ def member(exactly: Callable[[int], bytes]) -> Member | None:
         if size > LONGEST:
             raise Malformed(f"has a name or a header of {size} bytes")
         text = exactly(size + padding(size))[:size]
-        for key, value in _records(text) if kind == b"x" else [("path" if kind == b"L" else "linkpath", _text(text))]:
+        name = "path" if kind == b"L" else "linkpath"
+        for key, value in _records(text, layer) if kind == b"x" else [(name, _text(text))]:
             if key in said:
                 raise Malformed(f"says the {key} of an entry twice")
             said[key] = value
@@ -78,18 +91,21 @@ def member(exactly: Callable[[int], bytes]) -> Member | None:
     return None
 
 
-def _member(block: bytes, kind: bytes, said: dict[str, str]) -> Member:
+def _member(block: bytes, kind: bytes, said: dict[str, str], *, layer: bool) -> Member:
     prefix = _text(block[345:500]) if block[257:263] == _POSIX else ""
     name = said.get("path") or (f"{prefix}/" if prefix else "") + _text(block[:100])
-    if what := _REFUSED.get(kind):
+    hard = layer and kind == b"1"
+    if not hard and (what := _REFUSED.get(kind)):
         raise Forbidden(name, f"is {what}")
-    if kind not in (b"0", b"\0", b"5", b"2"):
+    if not hard and kind not in (b"0", b"\0", b"5", b"2"):
         raise Forbidden(name, f"is of the unknown kind {kind!r}")
-    target = (said.get("linkpath") or _text(block[157:257])) if kind == b"2" else ""
+    link = hard or kind == b"2"
+    target = (said.get("linkpath") or _text(block[157:257])) if link else ""
     size = _size(_number(block[124:136]), said.get("size"))
-    if (size and kind in (b"5", b"2")) or (kind == b"2") != bool(target):
+    if (size and (link or kind == b"5")) or link != bool(target):
         raise Malformed(f"has the entry {name!r} with a content or a target that such an entry can't have")
-    return Member(name.removesuffix("/") if kind == b"5" else name, kind == b"5", target, size, _number(block[100:108]))
+    folder = kind == b"5"
+    return Member(name.removesuffix("/") if folder else name, folder, target, size, _number(block[100:108]), hard)
 
 
 def _size(header: int, said: str | None) -> int:
@@ -121,7 +137,7 @@ def _text(field: bytes) -> str:
         raise Malformed(f"has a name that is not in UTF-8: {text!r}") from None
 
 
-def _records(text: bytes) -> list[tuple[str, str]]:
+def _records(text: bytes, layer: bool) -> list[tuple[str, str]]:
     """`LENGTH KEY=VALUE`, and a line feed; the length counts all of it."""
     found = []
     while text:
@@ -129,9 +145,13 @@ def _records(text: bytes) -> list[tuple[str, str]]:
         length = int(digits) if digits.isdigit() else 0
         record, text = text[:length], text[length:]
         key, equals, value = record[len(digits) + 1 : -1].partition(b"=")
-        if not equals or len(record) != length or record[-1:] != b"\n" or b"\0" in value:
+        if not equals or len(record) != length or record[-1:] != b"\n":
             raise Malformed("has a pax header that can't be read")
         name = _text(key)
+        if layer and name.startswith(_ATTRIBUTES):
+            continue
+        if b"\0" in value:
+            raise Malformed("has a pax header that can't be read")
         if name not in _TRUSTED | _FAMILIAR:
             raise Malformed(f"has a pax header with {name!r}, which changes what is unpacked")
         if name in _TRUSTED:

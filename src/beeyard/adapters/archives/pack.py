@@ -25,7 +25,7 @@ def pack(folder: str, files: Sequence[FileEntry], output: str) -> Payload:
     hashed = hashlib.sha256()
     squeeze = compressor()
     with open(output, "wb") as file:
-        for piece in _plain(folder, files):
+        for piece in plain(folder, files):
             packed = squeeze.compress(piece)
             hashed.update(packed)
             file.write(packed)
@@ -35,7 +35,8 @@ def pack(folder: str, files: Sequence[FileEntry], output: str) -> Payload:
         return Payload(Path(output).name, file.tell(), hashed.hexdigest())
 
 
-def _plain(folder: str, files: Sequence[FileEntry]) -> Iterator[bytes]:
+def plain(folder: str, files: Sequence[FileEntry]) -> Iterator[bytes]:
+    """The archive before it is compressed. Raises Refused: `package_changed`."""
     for entry in files:
         yield _header(entry)
         if not entry.link:

@@ -46,7 +46,7 @@ async def unpack(payload: str, description: Description, into: str) -> Confineme
         try:
             return await _unpack(source, description, folder)
         except BaseException:
-            await asyncio.shield(asyncio.to_thread(_empty, into))
+            await asyncio.shield(asyncio.to_thread(emptied, into))
             raise
         finally:
             os.close(folder)
@@ -76,21 +76,26 @@ async def _unpack(source: int, description: Description, into: int) -> Confineme
         "largest": max((file.size for file in description.files), default=0),
     }
     child = _start(source, into)
-    talk = asyncio.ensure_future(asyncio.to_thread(_talk, child, marshal.dumps(order)))
+    talking = asyncio.ensure_future(asyncio.to_thread(talk, child, marshal.dumps(order)))
     try:
-        answer = await asyncio.wait_for(asyncio.shield(talk), patience)
+        answer = await asyncio.wait_for(asyncio.shield(talking), patience)
     except TimeoutError:
         text = "{package} could not be unpacked in {seconds} s: the disk is too slow"
         raise Rejected("archive_too_slow", text, package=named(description), seconds=int(patience)) from None
     finally:
         child.kill()
-        await asyncio.wait([talk])  # It holds the folder until it is gone.
+        await asyncio.wait([talking])  # It holds the folder until it is gone.
     return answered(description, child.returncode, answer)
 
 
 def _start(*files: int) -> subprocess.Popen[bytes]:
+    return started(_CODE, *files)
+
+
+def started(code: str, *files: int) -> subprocess.Popen[bytes]:
+    """A child that runs this, with nothing but these open files; its arguments are where it finds us."""
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _CODE, *_paths()],
+        [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", code, *_paths()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -101,16 +106,16 @@ def _start(*files: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _talk(child: subprocess.Popen[bytes], order: bytes) -> bytes:
-    """What it answers, until it has ended."""
+def talk(child: subprocess.Popen[bytes], order: bytes, longest: int = LONGEST) -> bytes:
+    """What it answers, until it has ended; it is killed once that is longer than an answer may be."""
     with child:
         assert child.stdin
         assert child.stdout
         with contextlib.suppress(BrokenPipeError):
             child.stdin.write(order)
             child.stdin.close()
-        answer = child.stdout.read(LONGEST)
-        if len(answer) == LONGEST:
+        answer = child.stdout.read(longest)
+        if len(answer) == longest:
             child.kill()
         return answer
 
@@ -122,7 +127,7 @@ def _paths() -> list[str]:
     return [str(Path(__file__).parents[3]), str(Path(codec.zstd.__path__[0]).parents[1])]
 
 
-def _empty(folder: str) -> None:
+def emptied(folder: str) -> None:
     """As it was before; what was made belongs to us, and is no link out."""
     for path, _, _ in os.walk(folder):
         if path != folder:

@@ -2,6 +2,7 @@
 
 from beeyard.adapters.packages.binary import BinaryManager
 from beeyard.adapters.packages.directory import DirectoryManager
+from beeyard.adapters.packages.oci import OciManager
 
-PACKAGE_MANAGERS = {manager.name: manager for manager in (BinaryManager, DirectoryManager)}
+PACKAGE_MANAGERS = {manager.name: manager for manager in (BinaryManager, DirectoryManager, OciManager)}
 """The word in the worker file -> the package manager."""

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from beeyard.domain.errors import BeeyardError, NotFound, Unavailable
+from beeyard.domain.locked import Locked
 from beeyard.domain.packages import Description, Manifest, Platform, Receipt, runs_on
 from beeyard.domain.sources import RepositorySpec
 from beeyard.ports.fetcher import Fetcher
@@ -77,6 +78,10 @@ class BinaryManager:
         return list(
             await asyncio.gather(*(self._offered(source, repository, one) for one in await source.offers(package)))
         )
+
+    async def former(self, repository: RepositorySpec, locked: Locked) -> Offered | None:
+        """All that it has it offers."""
+        return None
 
     async def catalog(self, repository: RepositorySpec) -> list[str]:
         source = await self._refreshed(repository)

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from beeyard.adapters.archives.collect import LEFT_OUT, collect
 from beeyard.domain.errors import Invalid, NotFound, Refused, Unavailable
+from beeyard.domain.locked import Locked
 from beeyard.domain.packages import Description, Manifest, Payload, Platform, runs_on
 from beeyard.domain.sources import RepositorySpec, bound
 from beeyard.ports.package_manager import Installed, Offered, Tell
@@ -57,6 +58,10 @@ class DirectoryManager:
     async def offers(self, repository: RepositorySpec, package: str) -> list[Offered]:
         found = await asyncio.to_thread(self._packages, repository)
         return [self._offered(one) for one in found if one.manifest.name == package]
+
+    async def former(self, repository: RepositorySpec, locked: Locked) -> Offered | None:
+        """A folder is as it is now."""
+        return None
 
     async def catalog(self, repository: RepositorySpec) -> list[str]:
         return sorted({one.manifest.name for one in await asyncio.to_thread(self._packages, repository)})

@@ -22,12 +22,17 @@ def headers(credentials: Credentials, url: str) -> dict[str, str]:
     """A token comes before name and password, and both before the netrc file. Raises Invalid."""
     if credentials.token:
         return {"Authorization": f"Bearer {credentials.token}"}
-    username, password = credentials.username, credentials.password
-    if not username:
-        username, password = _noted(credentials.netrc, url)
+    username, password = named(credentials, url)
     if not username:
         return {}
     return {"Authorization": "Basic " + b64encode(f"{username}:{password}".encode()).decode()}
+
+
+def named(credentials: Credentials, url: str) -> tuple[str, str]:
+    """Name and password, of the netrc file if there are no others; empty: neither. Raises Invalid."""
+    if credentials.username:
+        return credentials.username, credentials.password
+    return _noted(credentials.netrc, url)
 
 
 def context(credentials: Credentials) -> ssl.SSLContext:
