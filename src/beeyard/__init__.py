@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from beeyard.adapters.providers import register_provider as register_provider
     from beeyard.application.operations.add import Add as Add
     from beeyard.application.operations.apply import Applied as Applied
     from beeyard.application.operations.apply import Apply as Apply
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from beeyard.application.operations.job_get import JobGet as JobGet
     from beeyard.application.operations.job_list import JobList as JobList
     from beeyard.application.operations.logs import Logs as Logs
+    from beeyard.application.operations.orphan_list import OrphanList as OrphanList
+    from beeyard.application.operations.orphan_list import OrphansView as OrphansView
+    from beeyard.application.operations.orphan_remove import OrphanRemove as OrphanRemove
+    from beeyard.application.operations.orphan_remove import Swept as Swept
     from beeyard.application.operations.package_gc import PackageGc as PackageGc
     from beeyard.application.operations.package_history import PackageHistory as PackageHistory
     from beeyard.application.operations.package_install import PackageInstall as PackageInstall
@@ -79,6 +84,7 @@ if TYPE_CHECKING:
     from beeyard.domain.errors import Unavailable as Unavailable
     from beeyard.domain.errors import Unidentified as Unidentified
     from beeyard.domain.errors import Untrusted as Untrusted
+    from beeyard.domain.locked import Locked as Locked
     from beeyard.domain.packages import Manifest as Manifest
     from beeyard.domain.packages import ProcessEntry as ProcessEntry
     from beeyard.domain.sources import PackagePolicies as PackagePolicies
@@ -98,6 +104,20 @@ if TYPE_CHECKING:
     from beeyard.entrypoints.http.async_client import AsyncJob as AsyncJob
     from beeyard.entrypoints.http.client import Client as Client
     from beeyard.entrypoints.http.client import Job as Job
+    from beeyard.entrypoints.management.config import ProviderConfig as ProviderConfig
+    from beeyard.entrypoints.management.config import ProviderType as ProviderType
+    from beeyard.entrypoints.management.provider import ProviderFactory as ProviderFactory
+    from beeyard.entrypoints.management.provider import WorkerProvider as WorkerProvider
+    from beeyard.entrypoints.management.service import WorkerManagementService as WorkerManagementService
+    from beeyard.entrypoints.management.service import (
+        create_default_worker_management_service as create_default_worker_management_service,
+    )
+    from beeyard.entrypoints.management.service import (
+        create_kubernetes_worker_management_service as create_kubernetes_worker_management_service,
+    )
+    from beeyard.entrypoints.management.views import ProviderCapabilities as ProviderCapabilities
+    from beeyard.entrypoints.management.views import ProvisionedWorker as ProvisionedWorker
+    from beeyard.entrypoints.management.views import WorkerStatus as WorkerStatus
     from beeyard.ports.journal import Entry as Entry
     from beeyard.ports.journal import Verdict as Verdict
     from beeyard.ports.logs import LogLine as LogLine
@@ -110,6 +130,7 @@ if TYPE_CHECKING:
     from beeyard.sdk.endpoints import EndpointView as EndpointView
 
 _NAMES = {
+    "adapters.providers": ["register_provider"],
     "application.operations.add": ["Add"],
     "application.operations.apply": ["Applied", "Apply"],
     "application.operations.audit_export": ["AuditExport"],
@@ -125,6 +146,8 @@ _NAMES = {
     "application.operations.job_get": ["JobGet"],
     "application.operations.job_list": ["JobList"],
     "application.operations.logs": ["Logs"],
+    "application.operations.orphan_list": ["OrphanList", "OrphansView"],
+    "application.operations.orphan_remove": ["OrphanRemove", "Swept"],
     "application.operations.package_gc": ["PackageGc"],
     "application.operations.package_history": ["PackageHistory"],
     "application.operations.package_install": ["PackageInstall"],
@@ -159,6 +182,7 @@ _NAMES = {
         *("BeeyardError", "Denied", "Invalid", "Limited", "NotFound", "Refused"),
         *("Rejected", "Unavailable", "Unidentified", "Untrusted"),
     ],
+    "domain.locked": ["Locked"],
     "domain.packages": ["Manifest", "ProcessEntry"],
     "domain.sources": ["PackagePolicies", "PackagesSpec", "RepositorySpec"],
     "domain.spec": ["Backoff", "Endpoint", "LogSpec", "ProbeSpec", "RestartPolicy", "StopStep", "WorkerSpec"],
@@ -167,6 +191,14 @@ _NAMES = {
     "entrypoints.embedded": ["Master"],
     "entrypoints.http.async_client": ["AsyncClient", "AsyncJob"],
     "entrypoints.http.client": ["Client", "Job"],
+    "entrypoints.management.config": ["ProviderConfig", "ProviderType"],
+    "entrypoints.management.provider": ["ProviderFactory", "WorkerProvider"],
+    "entrypoints.management.service": [
+        "WorkerManagementService",
+        "create_default_worker_management_service",
+        "create_kubernetes_worker_management_service",
+    ],
+    "entrypoints.management.views": ["ProviderCapabilities", "ProvisionedWorker", "WorkerStatus"],
     "ports.journal": ["Entry", "Verdict"],
     "ports.logs": ["LogLine"],
     "ports.package_manager": ["Installed", "Offered", "PackageManager", "Remembered"],
