@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,21 +19,27 @@ from beeyard.adapters.means import Means
 from beeyard.adapters.notify import NotifySocket
 from beeyard.adapters.packages.binary import BinaryManager
 from beeyard.adapters.packages.directory import DirectoryManager, Read
+from beeyard.adapters.packages.oci import OciManager
 from beeyard.adapters.probes import NetworkProber
 from beeyard.adapters.providers import PROVIDERS
 from beeyard.adapters.secrets import LocalSecrets
 from beeyard.adapters.stores.sqlite import SqliteStore
 from beeyard.application.master import Master, Place
 from beeyard.application.operations import OPERATIONS
+from beeyard.domain.packages import Platform
 from beeyard.domain.secrets import filled, references
 from beeyard.domain.sources import Credentials, RepositorySpec
 from beeyard.launcher.paths import Paths
+from beeyard.ports.invitations import Invitation, Invitations
 from beeyard.ports.package_manager import PackageManager
 from beeyard.ports.package_store import PackageStore
 from beeyard.ports.repository import Repository
 from beeyard.ports.resolver import Resolver
 from beeyard.ports.secrets import Secrets
 from beeyard.ports.store import Store
+
+if TYPE_CHECKING:
+    from beeyard.adapters.images.shelf import Shelf
 
 M = TypeVar("M", bound=Master)
 
@@ -61,23 +67,50 @@ def _pressure() -> Path | None:
 def _managers(root: Path, secrets: Secrets, read: Read) -> dict[str, PackageManager]:
     """The package managers, all of them keeping what they have below one folder."""
 
-    async def opened(spec: RepositorySpec) -> Repository:
-        from beeyard.adapters.repositories import repository  # TUF takes 170 ms to load.
-
+    async def shown(spec: RepositorySpec) -> RepositorySpec:
+        """With its secrets."""
         written = msgspec.structs.asdict(spec.credentials)
         known = {name: await secrets.fetch(name) for text in written.values() for name in references(text)}
         credentials = Credentials(**{field: filled(text, known) for field, text in written.items()})
-        return repository(msgspec.structs.replace(spec, credentials=credentials), root / "trust" / spec.name)
+        return msgspec.structs.replace(spec, credentials=credentials)
 
+    async def opened(spec: RepositorySpec) -> Repository:
+        from beeyard.adapters.repositories import repository  # TUF takes 170 ms to load.
+
+        return repository(await shown(spec), root / "trust" / spec.name)
+
+    async def shelf(spec: RepositorySpec, platform: Platform) -> "Shelf":
+        from beeyard.adapters.images.registry import Registry  # Only who has images needs what asks for them.
+        from beeyard.adapters.images.shelf import Shelf
+
+        return Shelf(spec, Registry(await shown(spec)), platform)
+
+    # A master without packages has no store.
     def store(root: Path) -> PackageStore:
-        # A master without packages has no store.
         from beeyard.adapters.archives.unpack import unpack
         from beeyard.adapters.package_store import FolderStore
 
         return FolderStore(root, unpack)
 
+    def images(root: Path) -> PackageStore:
+        from beeyard.adapters.images.unpacking import unpack
+        from beeyard.adapters.package_store import FolderStore
+
+        return FolderStore(root, unpack)
+
     binary = BinaryManager(root, store, FolderFetcher(root / "dl"), platform(), opened)
-    return {manager.name: manager for manager in (binary, DirectoryManager(read, platform()))}
+    oci = OciManager(root / "oci", images, FolderFetcher(root / "oci" / "dl"), platform(), shelf)
+    return {manager.name: manager for manager in (binary, DirectoryManager(read, platform()), oci)}
+
+
+class _Invitations:
+    """Those of the master, which is made after its providers. Implements ports.invitations.Invitations."""
+
+    def __init__(self, enrolment: Callable[[], Invitations]) -> None:
+        self._enrolment = enrolment
+
+    async def invite(self, worker: str, attempt: int, waits: float = 0.0) -> Invitation:
+        return await self._enrolment().invite(worker, attempt, waits)
 
 
 def _resolver() -> Resolver:
@@ -107,7 +140,7 @@ async def build(
     host = LinuxHost(paths, pressure=_pressure())
     store = store or await SqliteStore.open(Path(paths.database))
     notices = NotifySocket.open(paths)
-    means = Means(launcher, secrets, notices)
+    means = Means(launcher, secrets, notices, _Invitations(lambda: master.enrolment))
     providers = {name: provider(means) for name, provider in PROVIDERS.items()}
     master = kind(
         store=store,

@@ -8,10 +8,11 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from beeyard.adapters.host import launcher as client
 from beeyard.adapters.means import Means
+from beeyard.adapters.providers.docker.provider import DockerProvider
 from beeyard.adapters.providers.process.provider import ProcessProvider
 from beeyard.domain.messages import Exit, Handle
 from beeyard.domain.spec import WorkerSpec
@@ -20,7 +21,9 @@ from beeyard.launcher import hierarchies
 from beeyard.launcher.locks import holder
 from beeyard.launcher.paths import Paths
 from beeyard.ports.provider import Occurrence
+from tests.contract.engines import docker, image
 from tests.contract.launcher_ways import program
+from tests.fakes.invitations import FakeInvitations
 from tests.fakes.notify import FakeNotices
 from tests.fakes.secrets import FakeSecrets
 from tests.yard import PATIENCE, Yard
@@ -71,7 +74,7 @@ class ProcessBench:
         client.launcher_argv = lambda paths, master: [*program(self.way, "launcher", paths), "--", *master]
         self.client = client.LauncherClient(self.paths)
         self.secrets = FakeSecrets()
-        self.provider = ProcessProvider(Means(self.client, self.secrets, FakeNotices()))
+        self.provider = ProcessProvider(Means(self.client, self.secrets, FakeNotices(), FakeInvitations()))
         self.seen = []
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
@@ -162,14 +165,57 @@ class ProcessBench:
             self.seen += batch
 
 
+class DockerBench(ProcessBench):
+    """The docker provider over a real engine; its workers run in an image of nothing but busybox."""
+
+    async def open(self) -> None:
+        """Become the owner; the launcher, which has the pipes, is started if there is none."""
+        client.launcher_argv = lambda paths, master: [*program("marked", "launcher", paths), "--", *master]
+        self.client = client.LauncherClient(self.paths)
+        self.secrets = FakeSecrets()
+        self.docker = DockerProvider(Means(self.client, self.secrets, FakeNotices(), FakeInvitations()))
+        self.provider = cast(ProcessProvider, self.docker)
+        self.seen = []
+        works = (self.client.run(), self.docker.serve(), self._listen())
+        self._tasks = [asyncio.ensure_future(work) for work in works]
+        await asyncio.wait_for(self.client.wait_connected(), PATIENCE)
+
+    async def leave(self) -> None:
+        """The owner is gone, as after its death."""
+        await super().leave()
+        self.client.close()
+
+    async def end(self) -> None:
+        """Leave nothing behind."""
+        for line in docker("ps", "-aq", "--filter", f"label=beeyard.owner={self.paths.identity}").split():
+            docker("rm", "-f", line)
+        await super().end()
+
+    def spec(self, script: str, name: str = "worker", **run: Any) -> WorkerSpec:
+        """A worker that runs this script."""
+        return self.program("/bin/sh", "-c", script, name=name, **run)
+
+    def program(self, *argv: str, name: str = "worker", **run: Any) -> WorkerSpec:
+        """A worker that is this program."""
+        return WorkerSpec(id=WorkerId(name), provider="docker", run={"image": image(), "command": argv, **run})
+
+    def alive(self) -> list[int]:
+        """The first process of each container that runs."""
+        found = docker("ps", "-q", "--filter", f"label=beeyard.owner={self.paths.identity}").split()
+        return [int(docker("inspect", "-f", "{{.State.Pid}}", one)) for one in found]
+
+
 BENCHES: dict[str, tuple[type[ProcessBench], tuple[str, ...]]] = {
     "process": (ProcessBench, ("born", "entered", "marked")),
     "module": (ProcessBench, ()),
     "wasm": (ProcessBench, ()),
     "unmanaged": (ProcessBench, ()),
+    "docker": (DockerBench, ()),
+    "kubernetes": (ProcessBench, ()),
 }
 """Provider -> its bench, and the ways in which that can run workers: none for what is no process (see
-test_module_provider.py, test_wasm_provider.py), and for processes that somebody else runs (see test_unmanaged.py)."""
+test_module_provider.py, test_wasm_provider.py, test_docker_provider.py), and for processes that somebody else runs (see
+test_unmanaged.py)."""
 
 
 @contextlib.asynccontextmanager

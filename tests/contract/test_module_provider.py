@@ -23,6 +23,7 @@ from beeyard.domain.values import WorkerId
 from beeyard.ports.provider import Occurrence, Reading, Sight
 from beeyard.sdk import Context, Module, loading
 from tests.contract.benches import until
+from tests.fakes.invitations import FakeInvitations
 from tests.fakes.notify import FakeNotices
 from tests.fakes.secrets import FakeSecrets
 
@@ -82,7 +83,8 @@ class Bench:
         self.launcher = FakeLauncher(folder)
         self.notices = FakeNotices()
         self.secrets = FakeSecrets()
-        self.provider = self.of(Means(cast(LauncherClient, self.launcher), self.secrets, self.notices))
+        launcher = cast(LauncherClient, self.launcher)
+        self.provider = self.of(Means(launcher, self.secrets, self.notices, FakeInvitations()))
         self.seen: list[Occurrence] = []
         self._tasks = [asyncio.ensure_future(self.provider.serve()), asyncio.ensure_future(self._listen())]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from beeyard.adapters.providers.process.environment import read_env_file
+from beeyard.adapters.execution import read_env_file
 from beeyard.domain.errors import Rejected
 from beeyard.launcher import kernel
 from tests.contract.benches import BENCHES, FILES, ProcessBench, bench
@@ -75,6 +75,10 @@ async def test_its_environment_is_files_then_section_then_ours(on: ProcessBench,
     ours = {name: value for name, value in found.items() if name.startswith("BEEYARD_")}
     assert ours == {
         "BEEYARD_WORKER": "worker",
+        "BEEYARD_GROUP": "worker",
+        "BEEYARD_ATTEMPT": "1",
+        "BEEYARD_PROVIDER": "process",
+        "BEEYARD_SOCKET": on.paths.master_socket,
         "BEEYARD_PORT_HTTP": "8123",
         "BEEYARD_PORT_GRPC_API": "8124",
         "BEEYARD_MARK": f"{on.paths.identity}/worker/1",

@@ -93,13 +93,14 @@ async def test_it_writes_to_the_pipes_of_its_worker(on: Bench) -> None:
 
 
 async def test_it_has_the_arguments_and_variables_that_are_said_and_no_others(on: Bench) -> None:
-    """Secrets in place; nothing of the master's own environment."""
+    """Secrets in place, and who it is; nothing of the master's own environment."""
     on.secrets.define({"word": SecretSource(env="WORD")})
     on.secrets.values["word"] = "xyzzy"
     spec = on.spec("echo", args=["a", "b c"], environment={"KEY": "${secret:word}"})
     assert on.provider.secrets(spec) == {"word": "run.environment.KEY"}
     assert await on.ran(spec) == Exit(0)
-    assert on.read() == spec.run["module"].encode() + b"\0a\0b c\0KEY=xyzzy\0"
+    told = "BEEYARD_WORKER=w\0BEEYARD_GROUP=w\0BEEYARD_ATTEMPT=1\0BEEYARD_PROVIDER=wasm\0"
+    assert on.read().decode() == f"{spec.run['module']}\0a\0b c\0KEY=xyzzy\0{told}"
 
 
 async def test_it_sees_the_folders_that_are_granted_and_writes_where_it_may(on: Bench) -> None:

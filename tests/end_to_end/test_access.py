@@ -40,10 +40,14 @@ HARMLESS: dict[str, dict[str, Any]] = {
     **{name: {} for name in ("package_list", "package_search", "package_history", "package_verify", "package_repair")},
     **{name: {"package": "nothing"} for name in ("package_show", "package_why")},
     **{name: {"packages": ["nothing"]} for name in ("package_install", "package_uninstall")},
+    "register": {},
+    "report": {"text": "READY=1"},
     "package_gc": {"dry_run": True},
     "package_lock": {"runs": [], "packages": {}},
     "add": {"specs": [{"id": "NAME", "depends_on": {"nobody": "ready"}, **SPEC}]},
     "apply": {"specs": [{"id": "NAME", **SPEC}], "origin": "test", "dry_run": True},
+    "orphan_list": {},
+    "orphan_remove": {"all": True, "dry_run": True},
     "token_create": {"name": "made", "workers": ["NAME"]},
     "token_revoke": {"token": "nobody"},
 }
@@ -110,7 +114,7 @@ def test_every_operation_has_a_role_and_is_tried() -> None:
         **dict.fromkeys(("package_install", "package_uninstall", "package_verify", "package_repair"), "operator"),
         **dict.fromkeys(("package_gc", "package_history", "package_lock"), "operator"),
         **dict.fromkeys(("down", "token_create", "token_list", "token_link", "token_revoke"), "admin"),
-        **dict.fromkeys(("audit_log", "audit_verify", "audit_export"), "admin"),
+        **dict.fromkeys(("audit_log", "audit_verify", "audit_export", "orphan_list", "orphan_remove"), "admin"),
     }
     packages = {"package_install", "package_uninstall", "package_repair", "package_gc", "package_lock"}
     assert {name for name, one in OPERATIONS.items() if one.install} == {"add", "remove", "apply", *packages}

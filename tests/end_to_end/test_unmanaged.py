@@ -248,6 +248,13 @@ def test_it_is_not_stopped_unless_that_is_allowed(fresh_yard: Yard, start: Start
     assert fresh_yard.ps()["web"]["pid"] == process.pid
     assert fresh_yard.ask("show", worker="web")[0]["refused"].keys() == {"stop", "restart"}
     assert process.poll() is None
+    fresh_yard.apply(
+        unmanaged(named(process.pid, tmp_path), {"can_terminate": True, "allowed_signals": [int(signal.SIGTERM)]})
+    )
+    fresh_yard.running("web")
+    with pytest.raises(Refusal, match=r"it may not be killed$"):
+        fresh_yard.ask("stop", workers=["web"], force=True)
+    assert process.poll() is None
 
 
 def test_where_it_may_be_stopped_it_is_and_its_group_is_not(fresh_yard: Yard, start: Start, tmp_path: Path) -> None:

@@ -63,13 +63,14 @@ def test_the_example_can_be_typed_as_its_page_says(here: Yard, tmp_path: Path) -
     assert here.marked() == []
 
 
-def test_the_messages_that_the_page_explains_are_those_of_the_code() -> None:
+@pytest.mark.parametrize(("page", "least"), [("packages", 12), ("images", 8)])
+def test_the_messages_that_the_page_explains_are_those_of_the_code(page: str, least: int) -> None:
     """Each stretch of their words stands in some text of the source."""
-    table = (ROOT / "docs/packages.md").read_text(encoding="utf-8").split("| message |")[1].split("\n\n")[0]
+    table = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8").split("| message |")[1].split("\n\n")[0]
     messages = re.findall(r"`(.*?[… ].*?)`", "\n".join(line.split(" | ")[0] for line in table.splitlines()[2:]))
-    assert len(messages) >= 12
+    assert len(messages) >= least
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in (ROOT / "src/beeyard").rglob("*.py")]
     nodes = [node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     texts = [re.sub(r"\{\w+\}", "…", text) for text in nodes if isinstance(text, str)]
     pieces = [(message, piece) for message in messages for piece in message.split("…") if piece.strip()]
-    assert [pair for pair in pieces if not any(pair[1] in text for text in texts)] == []
+    assert [pair for pair in pieces if not any(pair[1].strip() in text for text in texts)] == []

@@ -27,8 +27,8 @@ from tests.yard import Yard, eventually, launcher_program, master_program, yard
 BIN = Path(sys.executable).parent
 MARK = "@@@"
 RUN = (
-    *("clients", "http-api", "kinds", "limits", "modules", "older-files", "order", "packages", "probes", "reload"),
-    "wasm",
+    *("clients", "http-api", "kinds", "lifetimes", "limits", "modules", "older-files", "order", "packages", "probes"),
+    *("reload", "wasm"),
 )
 MASTER_RUNS = ("http-api",)
 """Pages that begin where a master runs; the others bring it up."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from beeyard.adapters.surroundings import told
 from beeyard.domain.errors import Problem
 from beeyard.domain.module import FACTORY_EXPECTED, ModuleSpec
 from beeyard.domain.secrets import Secret, filled, references
@@ -20,7 +21,9 @@ LARGEST = 120_000
 """Bytes of a configuration: a process is told it in one variable, which the kernel bounds at 128 KB."""
 
 
-def terms_of(spec: WorkerSpec, ports: Mapping[str, int], secrets: Mapping[str, Secret], master: str) -> Terms:
+def terms_of(
+    spec: WorkerSpec, attempt: int, ports: Mapping[str, int], secrets: Mapping[str, Secret], master: str
+) -> Terms:
     """Of a worker that runs a module, secrets in place. `master`: the socket at which it finds others."""
     module = spec.module
     assert module is not None
@@ -36,6 +39,7 @@ def terms_of(spec: WorkerSpec, ports: Mapping[str, int], secrets: Mapping[str, S
         period=period,
         timeout=timeout,
         master=master,
+        environment=told(spec, attempt, ports, master),
     )
 
 

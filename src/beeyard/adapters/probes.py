@@ -1,8 +1,8 @@
 """Asks workers over the network how they are, as the kubelet does. Knows neither thresholds nor what a verdict means.
 
 Every question is a connection of its own: nothing is reused, no redirect is followed, no cookie kept, no proxy taken
-from the environment, no body read. Certificates are not verified, for a probe asks whether the worker answers, not
-who it is; the kubelet does the same.
+from the environment, no body read but by `read`. Certificates are not verified, for a probe asks whether the worker
+answers, not who it is; the kubelet does the same.
 """
 
 import asyncio
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from beeyard.adapters import http_probe
 from beeyard.domain.values import human_duration
-from beeyard.ports.prober import Result
+from beeyard.ports.prober import Page, Result
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from aiohttp import ClientSession, StreamReader
 
 USER_AGENT = "beeyard-probe"
+LONGEST = 4 * 1024 * 1024
+"""Bytes of a page that are read."""
 
 
 class NetworkProber:
@@ -52,6 +54,31 @@ class NetworkProber:
         except Exception as error:
             return Result(False, f"{method} {shown} failed: {_words(error)}")
         return _judged(response.status, f"{method} {shown}")
+
+    async def read(self, url: str, timeout: float) -> Page:
+        """No more than LONGEST of it, and bytes that are no UTF-8 are replaced."""
+        from yarl import URL
+
+        shown = url
+        try:
+            target = URL(url)
+            shown = str(target.with_user(None)) if target.user or target.password else url
+            async with (
+                asyncio.timeout(timeout),
+                self._client().get(target, allow_redirects=False) as response,
+            ):
+                if response.status != 200:
+                    return Page(None, f"GET {shown} answered {response.status}")
+                body = await _body(response.content)
+        except TimeoutError:
+            return Page(None, f"no answer from {shown} within {human_duration(timeout)}")
+        except Exception as error:
+            return Page(None, f"GET {shown} failed: {_words(error)}")
+        return (
+            Page(None, f"{shown} is longer than {LONGEST} bytes")
+            if body is None
+            else Page(body.decode(errors="replace"))
+        )
 
     async def tcp(self, host: str, port: int, timeout: float) -> Result:
         """Ok when the connection is accepted; it is closed again without a word."""
@@ -97,6 +124,16 @@ class NetworkProber:
                 auto_decompress=False,
             )
         return self._session
+
+
+async def _body(content: "StreamReader") -> bytes | None:
+    """All of it; None when it is too long."""
+    body = bytearray()
+    async for part in content.iter_any():
+        body += part
+        if len(body) > LONGEST:
+            return None
+    return bytes(body)
 
 
 async def _plain(question: http_probe.Question, asked: str, timeout: float) -> Result:

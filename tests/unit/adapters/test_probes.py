@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from aiohttp import web
 
-from beeyard.adapters.probes import NetworkProber
-from beeyard.ports.prober import Result
+from beeyard.adapters.probes import LONGEST, NetworkProber
+from beeyard.ports.prober import Page, Result
 
 PATIENCE = 30.0
 """Seconds; never waited for, unless something is wrong."""
@@ -45,11 +45,15 @@ async def server() -> AsyncIterator[str]:
         connections.append(request.transport)
         return web.Response(status=200 if connections.count(request.transport) == 1 else 500)
 
+    async def page(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"depth 3 \xff\n" if request.match_info["what"] == "short" else b"x" * (LONGEST + 1))
+
     connections: list[object] = []
     over = asyncio.Event()
     app = web.Application()
     app.router.add_get("/endless", endless)
     app.router.add_get("/once", one_request_only)
+    app.router.add_get("/page/{what}", page)
     app.router.add_route("*", "/expect", expect)
     app.router.add_get("/{code}", status)
     runner = web.AppRunner(app, shutdown_timeout=0.0)
@@ -105,6 +109,25 @@ async def test_no_connection_is_used_twice(prober: NetworkProber, server: str) -
 async def test_the_body_is_not_waited_for(prober: NetworkProber, server: str) -> None:
     """The status says it all."""
     assert await prober.http(f"{server}/endless", "GET", {}, PATIENCE) == Result(True)
+
+
+async def test_a_page_is_read(prober: NetworkProber, server: str) -> None:
+    """As text, whatever bytes are in it."""
+    assert await prober.read(f"{server}/page/short", PATIENCE) == Page("depth 3 \ufffd\n")
+
+
+async def test_a_page_that_can_t_be_read_says_why(prober: NetworkProber, server: str, closed: int) -> None:
+    """Another status than 200, too much of it, no end of it, nobody there."""
+    place = server.removeprefix("http://")
+    for path, timeout, reason in (
+        ("204", PATIENCE, f"GET {server}/204 answered 204"),
+        ("page/long", PATIENCE, f"{server}/page/long is longer than {LONGEST} bytes"),
+        ("endless", 0.05, f"no answer from {server}/endless within 50ms"),
+    ):
+        assert await prober.read(f"http://{place}/{path}", timeout) == Page(None, reason)
+    answer = await prober.read(f"http://user:word@127.0.0.1:{closed}/", PATIENCE)
+    assert answer.text is None
+    assert answer.reason.startswith(f"GET http://127.0.0.1:{closed}/ failed: ")
 
 
 async def test_the_environment_s_proxies_are_not_used(

@@ -15,6 +15,7 @@ from beeyard.domain.packages import Manifest, ProcessEntry
 from beeyard.domain.spec import Endpoint, ProbeSpec, WorkerSpec
 from beeyard.domain.supply import Equipment
 from beeyard.domain.values import WorkerId
+from tests.fakes.invitations import FakeInvitations
 from tests.fakes.notify import FakeNotices
 from tests.fakes.secrets import FakeSecrets
 from tests.wasm import program
@@ -30,7 +31,7 @@ class NoLauncher:
 @pytest.fixture
 async def provider() -> WasmProvider:
     """One that launches nothing."""
-    return WasmProvider(Means(cast(LauncherClient, NoLauncher()), FakeSecrets(), FakeNotices()))
+    return WasmProvider(Means(cast(LauncherClient, NoLauncher()), FakeSecrets(), FakeNotices(), FakeInvitations()))
 
 
 def spec(package: str = "", more: dict[str, Any] | None = None, **run: Any) -> WorkerSpec:

@@ -21,7 +21,7 @@ from beeyard.adapters.apartments.attempt import Attempt, Order, hanging
 from beeyard.adapters.apartments.outlets import Outlet
 from beeyard.adapters.means import Means
 from beeyard.adapters.occurrences import Occurrences
-from beeyard.adapters.surroundings import OTHERS, variables
+from beeyard.adapters.surroundings import OTHERS, told
 from beeyard.domain.errors import Rejected, Unavailable
 from beeyard.domain.limits import Hold
 from beeyard.domain.messages import Exit, Handle
@@ -247,13 +247,13 @@ class Within(ABC):
 
     async def exec(self, spec: WorkerSpec, command: tuple[str, ...], timeout: float) -> Answer:
         known = self._attempts.get(spec.id)
-        environment = variables(known.handle.ports if known is not None else {})
+        attempt, ports = (known.number, known.handle.ports) if known is not None else (0, {})
         return await self._launcher.beside(
             timeout,
             worker=spec.id,
-            attempt=known.number if known is not None else 0,
+            attempt=attempt,
             argv=[shutil.which(command[0]) or command[0], *command[1:]],
-            environment=environment,
+            environment=told(spec, attempt, ports),
             without=sorted(self._secrets.withheld() | OTHERS),
         )
 

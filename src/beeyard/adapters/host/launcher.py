@@ -104,7 +104,7 @@ class LauncherClient(asyncio.Protocol):
     and ends with `on_lost()`."""
 
     def __init__(self, paths: Paths, master: Sequence[str] = ()) -> None:
-        self._paths = paths
+        self.paths = paths
         self.notify_socket = paths.notify_socket
         self.master_socket = paths.master_socket
         self.worker_fifo = paths.worker_fifo
@@ -132,7 +132,7 @@ class LauncherClient(asyncio.Protocol):
             except OSError:
                 # The one just started needs some 50 ms; a second one would only find it and end.
                 if time.monotonic() >= next_start and not self._retired and not self._serving():
-                    start_launcher(self._paths, self._master)
+                    start_launcher(self.paths, self._master)
                     next_start = time.monotonic() + START_AGAIN
                 await asyncio.sleep(0.02)
                 continue
@@ -158,8 +158,8 @@ class LauncherClient(asyncio.Protocol):
                 raise Unavailable(
                     "launcher_unreachable",
                     "no launcher answers at {socket}",
-                    socket=self._paths.launcher_socket,
-                    hint=f"see {self._paths.daemon_log}",
+                    socket=self.paths.launcher_socket,
+                    hint=f"see {self.paths.daemon_log}",
                 ) from None
         return await self._ask(kind, fields)
 
@@ -257,7 +257,7 @@ class LauncherClient(asyncio.Protocol):
         self._out.clear()
 
     async def _connect(self) -> None:
-        await asyncio.get_running_loop().create_unix_connection(lambda: self, self._paths.launcher_socket)
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, self.paths.launcher_socket)
         with contextlib.suppress(Unavailable, Rejected):
             self.hello = await self._ask("hello", {"version": VERSION, "role": "master"})
             self.on_connect(self.hello)
@@ -266,4 +266,4 @@ class LauncherClient(asyncio.Protocol):
                 greeted()
 
     def _serving(self) -> bool:
-        return holder(self._paths.launcher_lock) is not None
+        return holder(self.paths.launcher_lock) is not None

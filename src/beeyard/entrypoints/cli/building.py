@@ -36,6 +36,39 @@ class Built(Struct, frozen=True):
     description: str
 
 
+class BuiltImage(Struct, frozen=True):
+    """An image that was made: `image` is its file, and `digest` what a registry will know it by."""
+
+    name: str
+    version: str
+    platform: str
+    files: int
+    size: int
+    digest: str
+    packed: int
+    image: str
+
+
+def build_image(folder: str, output: str, platform: str | None) -> tuple[BuiltImage, Collected]:
+    """Make an image of a package; the file is there whole, or as it was before. Raises as `build`."""
+    from beeyard.adapters.images.layout import write
+
+    manifest, found = _prepared(folder, output, platform)
+    path = Path(output, f"{manifest.name}-{manifest.version}-{manifest.platform}.oci.tar")
+    trial = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest = write(manifest, folder, found.files, trial)
+        trial.replace(path)
+    except OSError as error:
+        raise _unwritable(error, path.parent) from None
+    finally:
+        trial.unlink(missing_ok=True)
+    size = sum(file.size for file in found.files)
+    named = manifest.name, manifest.version, manifest.platform
+    return BuiltImage(*named, len(found.files), size, digest, path.stat().st_size, str(path)), found
+
+
 def build(folder: str, output: str, platform: str | None) -> tuple[Built, Collected]:
     """Make a package; each file is there whole, or as it was before, and the description comes last.
 
@@ -48,6 +81,11 @@ def build(folder: str, output: str, platform: str | None) -> tuple[Built, Collec
         Refused: `package_changed`, somebody writes into the folder.
         Unavailable: `output_unwritable`.
     """
+    manifest, found = _prepared(folder, output, platform)
+    return _write(manifest, folder, found.files, Path(output)), found
+
+
+def _prepared(folder: str, output: str, platform: str | None) -> tuple[Manifest, Collected]:
     written = package_file.load(package_file.find(folder))
     manifest = _on(written.manifest, platform)
     without = ignored(folder)
@@ -59,7 +97,7 @@ def build(folder: str, output: str, platform: str | None) -> tuple[Built, Collec
     if found.faults:
         raise _unfit(folder, found.faults)
     _check(written, found.files, folder)
-    return _write(manifest, folder, found.files, Path(output)), found
+    return manifest, found
 
 
 def _is_packed(output: Path, folder: Path, without: Ignored) -> bool:
@@ -125,9 +163,7 @@ def _write(manifest: Manifest, folder: str, files: tuple[FileEntry, ...], output
         trials[0].replace(payload_path)
         trials[1].replace(description_path)
     except OSError as error:
-        text = "{file} can't be written: {reason}"
-        file = str(error.filename or output)
-        raise Unavailable("output_unwritable", text, file=file, reason=error.strerror) from None
+        raise _unwritable(error, output) from None
     finally:
         for trial in trials:
             trial.unlink(missing_ok=True)
@@ -143,3 +179,8 @@ def _write(manifest: Manifest, folder: str, files: tuple[FileEntry, ...], output
         str(payload_path),
         str(description_path),
     )
+
+
+def _unwritable(error: OSError, output: Path) -> Unavailable:
+    text, file = "{file} can't be written: {reason}", str(error.filename or output)
+    return Unavailable("output_unwritable", text, file=file, reason=error.strerror)

@@ -112,6 +112,12 @@ def _export(target: Target, as_json: bool, output: str | None) -> None:
     export(target.client(), output)
 
 
+def _sweep(target: Target, as_json: bool, yes: bool, reason: str, **fields: Any) -> None:
+    from beeyard.entrypoints.cli.sweep import sweep
+
+    sweep(target, fields, as_json=as_json, yes=yes, reason=reason)
+
+
 def _lock(target: Target, file: str | None, update: tuple[str, ...], update_all: bool, as_json: bool) -> None:
     from beeyard.entrypoints.cli.locking import lock
 
@@ -189,7 +195,15 @@ def by_hand() -> dict[str, click.Command]:
         OPERATIONS["logs"].summary,
         "Show what workers wrote",
     )
-    return {"apply": up, "down": down, "logs": logs, "add": _adding(), "package_lock": _locking(), **_auditing()}
+    return {
+        "apply": up,
+        "down": down,
+        "logs": logs,
+        "add": _adding(),
+        "package_lock": _locking(),
+        **_auditing(),
+        **_sweeping(),
+    }
 
 
 def _locking() -> click.Command:
@@ -206,6 +220,22 @@ def _locking() -> click.Command:
         "workers stay as they are.",
         "Write down the builds that every host takes",
     )
+
+
+def _sweeping() -> dict[str, click.Command]:
+    operation = OPERATIONS["orphan_remove"]
+    command = _command(
+        operation.name,
+        _sweep,
+        [
+            *parameters(operation.request),
+            click.Option(["-y", "--yes"], is_flag=True, help="Do not ask before."),
+        ],
+        f"{operation.summary}\n\nWhat would go is shown, and asked about, first.",
+        "End what runs and is in no record",
+        changes=True,
+    )
+    return {operation.name: command}
 
 
 def _auditing() -> dict[str, click.Command]:

@@ -37,12 +37,13 @@ FIRST = (
         "run",
         "new",
     ),
-    *("endpoint", "job", "token", "audit", "config", "package", "repo"),
+    *("endpoint", "orphan", "job", "token", "audit", "config", "package", "repo"),
 )
 """The order in --help; whatever else there is comes after these."""
 
 GROUPS = {
     "endpoint": "Tell where workers are to be reached.",
+    "orphan": "Find what runs and is in no record, and take it away.",
     "job": "Look at what was asked, and how it goes.",
     "token": "Say who may ask over the network.",
     "package": "Install what workers run from, and look after it; make packages.",
@@ -68,6 +69,8 @@ def _commands() -> dict[str, click.Command]:
     by_name: dict[str, click.Command] = {}
     groups: dict[str, Commands] = {}
     for name, operation in OPERATIONS.items():
+        if operation.by_worker:
+            continue  # Nobody types what takes a token of its own, once.
         command = own.get(name) or made(operation)
         noun, _, verb = str(command.name).partition("_")
         if verb:  # token_create is `token create`

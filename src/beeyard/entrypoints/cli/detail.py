@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from beeyard.application.views import LimitView, ModuleView, WorkerDetail
+from beeyard.application.views import Coming, LimitView, ModuleView, ScalingView, WorkerDetail
 from beeyard.domain.limits import LimitName, amount
 from beeyard.domain.values import human_duration, human_memory
 from beeyard.entrypoints.cli.asked import standing
@@ -45,6 +45,7 @@ class Detail:
             size = view.usage.memory
             rows.append(("uses", f"{cpu}{_shared(view.module) if size is None else human_memory(size)}"))
         rows.append(("wanted", f"{worker.wanted}, by {worker.origin}"))
+        rows += [] if view.scaling is None else [("group", scaled(view.scaling, self._now))]
         rows.append(("attempt", f"{worker.attempt}; {view.failures} of its ends count towards its restart budget"))
         if (supply := view.supply) is not None:
             rows.append(("package", f"{supply.package}, {TRUSTED[supply.trust]}; in {supply.path}"))
@@ -56,10 +57,15 @@ class Detail:
         rows += [] if view.module is None else [("module", hosted(view.module, self._now))]
         rows += [] if view.module is None else offered(view.module)
         rows += [("grows", text) for text in view.grows]
+        rows += [("lifetime", ", ".join(self._coming(one) for one in view.ages))] if view.ages else []
         rows += [("waits for", view.waits_for)] if view.waits_for else []
         rows += [("needed by", ", ".join(view.needed_by))] if view.needed_by else []
         rows += [("not now", f"{operation}: {why}") for operation, why in view.refused.items()]
         return rows
+
+    def _coming(self, one: Coming) -> str:
+        """`max lifetime in 3h`."""
+        return one.what if one.at is None else f"{one.what} in {human_duration(max(0.0, one.at - self._now))}"
 
     def _paint(self, text: str, style: str) -> str:
         return painted(text, style) if self._colour else text
@@ -83,6 +89,15 @@ def hosted(module: ModuleView, now: float) -> str:
         parts.append(f"the last swap was refused: {module.refused}")
     if module.uncaught:
         parts.append(f"{_counted(module.uncaught, 'error')} that nobody caught, the last {module.last}")
+    return "; ".join(filter(None, parts))
+
+
+def scaled(group: ScalingView, now: float) -> str:
+    """`3 wanted, 2 ready; from 2 to 8; cpu 60 % of 70 %; changed 5m ago: cpu 91 % of 70 %: 3 instances`."""
+    spares = f", spares: {group.spares}" if group.spares else ""
+    parts = [f"{group.wanted} wanted, {group.ready} ready", f"from {group.min} to {group.max}{spares}", group.load]
+    if group.at is not None:
+        parts.append(f"changed {human_duration(max(0.0, now - group.at))} ago: {group.last}")
     return "; ".join(filter(None, parts))
 
 

@@ -12,7 +12,7 @@ from beeyard.application.operations.swap import SwapView
 from beeyard.application.operations.why import WhyView
 from beeyard.application.views import WorkerDetail, WorkerView
 from beeyard.domain.errors import Rejected
-from beeyard.entrypoints.cli import ledger, render
+from beeyard.entrypoints.cli import ledger, render, sweeping
 from beeyard.entrypoints.cli.screen import colours, height, printable, say, show, width
 from beeyard.entrypoints.cli.target import Target
 
@@ -176,6 +176,8 @@ FACES: dict[str, Face] = {
     "show": shown,
     "endpoint_list": ledger.endpoints,
     "endpoint_get": ledger.endpoint,
+    "orphan_list": sweeping.listed,
+    "orphan_remove": sweeping.swept,
     "job_list": ledger.jobs,
     "job_get": ledger.job,
     "job_cancel": ledger.job,
@@ -209,6 +211,8 @@ CHECKS: dict[str, Face] = {
     "stop": check_down,
     "down": check_ended,
     "audit_verify": ledger.check_verified,
+    "orphan_list": sweeping.check_listed,
+    "orphan_remove": sweeping.check_swept,
     "package_verify": _parcels("check_verified"),
 }
 """What holds for JSON as well."""

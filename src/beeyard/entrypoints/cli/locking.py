@@ -17,18 +17,22 @@ from beeyard.entrypoints.settings import lock_file
 
 
 class Change(Struct, frozen=True):
-    """Builds of one package on one platform: what the lock had, and what it has."""
+    """Builds of one package on one platform: what the lock had, and what it has. `same`: what the files are, and only
+    what is said of them changes."""
 
     name: str
     platform: str
     before: tuple[str, ...]
     after: tuple[str, ...]
+    same: bool = False
 
     def __str__(self) -> str:
         had, has = " and ".join(self.before), " and ".join(self.after)
         if not had or not has:
             return f"{self.name}: {f'{has} added' if has else f'{had} removed'}"
-        return f"{self.name}: {had} -> {has}" if had != has else f"{self.name}: {has}, another build of it"
+        if had != has:
+            return f"{self.name}: {had} -> {has}"
+        return f"{self.name}: {has}, {'the same build' if self.same else 'another build of it'}"
 
 
 def lock(target: Target, file: str | None, update: Sequence[str], *, update_all: bool, as_json: bool) -> None:
@@ -63,7 +67,8 @@ def _changes(old: Lock, new: Lock) -> Iterator[Change]:
     for name, platform in sorted({(one.name, one.platform) for one in (*old.packages, *new.packages)}):
         before, after = (_builds(lock, name, platform) for lock in (old, new))
         if before != after:
-            yield Change(name, platform, _versions(before), _versions(after))
+            same = [one.digest for one in before] == [one.digest for one in after]
+            yield Change(name, platform, _versions(before), _versions(after), same)
 
 
 def _builds(lock: Lock, name: str, platform: str) -> list[Locked]:

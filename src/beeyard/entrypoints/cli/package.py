@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from beeyard.entrypoints.cli.building import Built
+    from beeyard.entrypoints.cli.building import Built, BuiltImage
 
 MOST = 5
 """Names that are told of all that was left out."""
@@ -19,19 +19,24 @@ _FOLDER = click.Path(file_okay=False, path_type=str)
 @click.argument("folder", type=_FOLDER)
 @click.option("-o", "--output", type=_FOLDER, default=".", metavar="OUT", help="Write it there.  [default: here]")
 @click.option("--platform", metavar="P", help="What it runs on, such as linux-x86_64.  [default: the file's, or any]")
+@click.option("--oci", is_flag=True, help="Make an image of it, one file that registries and Docker take.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; errors as well.")
-def build(folder: str, output: str, platform: str | None, as_json: bool) -> None:
+def build(folder: str, output: str, platform: str | None, oci: bool, as_json: bool) -> None:
     """Make a package from FOLDER, which has a package.yaml; .git, __pycache__ and what
     .packageignore says, a pattern a line as in .gitignore, are left out.
 
     Writes NAME-VERSION-PLATFORM.tar.zst with the files, and NAME-VERSION-PLATFORM.json, which describes them and is
     what a repository signs. The same files make the same bytes: times, owners and the order of folders do not count.
+
+    With --oci it writes NAME-VERSION-PLATFORM.oci.tar instead, an image layout that holds nothing but these files; no
+    Docker is needed for that.
     """
     from beeyard.adapters.archives.ignoring import NAME
     from beeyard.entrypoints.cli.building import build as made
+    from beeyard.entrypoints.cli.building import build_image
     from beeyard.entrypoints.cli.screen import colours, say, show
 
-    built, found = made(folder, output, platform)
+    built, found = (build_image if oci else made)(folder, output, platform)
     if as_json:
         import msgspec
 
@@ -47,14 +52,18 @@ def build(folder: str, output: str, platform: str | None, as_json: bool) -> None
         say(f"left out, as {NAME} says: {', '.join(without[:MOST])}{more}")
 
 
-def _rows(built: "Built") -> Iterator[tuple[str, str]]:
+def _rows(built: "Built | BuiltImage") -> Iterator[tuple[str, str]]:
     from beeyard.domain.values import human_memory
+    from beeyard.entrypoints.cli.building import BuiltImage
 
     yield "package", f"{built.name} {built.version} ({built.platform})"
     yield "files", f"{built.files}, {human_memory(built.size)}; packed {human_memory(built.packed)}"
     yield "digest", built.digest
-    yield "payload", built.payload
-    yield "described", built.description
+    if isinstance(built, BuiltImage):
+        yield "image", built.image
+    else:
+        yield "payload", built.payload
+        yield "described", built.description
 
 
 def _row(name: str, text: str, colour: bool) -> str:

@@ -39,11 +39,15 @@ HELP = {
     "workers": "It is about this worker or group alone; may be said again.",
     "PackageInstall.timeout": "Give up after this; what came is kept for the next try.",
     "downgrade": "An older version than the one that is there will do.",
+    "Stop.force": "Kill them at once, whatever their stop sequence says.",
     "force": "Bring it again although it is there; nothing is left unchecked.",
     "target": "Only if it runs as this.",
     "newest": "Take what is installed only if there is no newer one.",
     "depth": "Is it there; are sizes, modes and links right; is every byte.",
     "keep": "So many versions of each package stay in any case.",
+    "all": "All of them.",
+    "older_than": "Leave those that are younger.",
+    "OrphanRemove.timeout": "Wait no longer than this for each.",
     "dry_run": "Only say what would be done.",
     "local": "Ask no repository.",
     "lasts": "How long it is good for.",
@@ -155,9 +159,22 @@ class Package(Known):
         return dict.fromkeys(view.name for view in client.ask(PackageList()))
 
 
+class Orphan(Known):
+    """The name of an orphan."""
+
+    name = "orphan"
+
+    def names(self, client: Any) -> Iterable[str]:
+        """As its worker was called."""
+        from beeyard.application.operations.orphan_list import OrphanList
+
+        return dict.fromkeys(orphan.worker for orphan in client.ask(OrphanList()).orphans)
+
+
 SEVERAL: dict[str, tuple[click.ParamType[str], str]] = {
     "workers": (Worker(), "WORKER"),
     "packages": (Package(), "PACKAGE"),
+    "orphans": (Orphan(), "NAME"),
 }
 """Fields with several of what a command is about."""
 NAMED: dict[str, tuple[click.ParamType[str], str]] = {

@@ -22,7 +22,7 @@ COLUMNS = (
     Column("NOTE", drop=8),
 )
 
-STYLES = {"running": GREEN, "backoff": YELLOW, "failed": RED, "stopped": DIM, "registered": DIM}
+STYLES = {"running": GREEN, "backoff": YELLOW, "failed": RED, "stopped": DIM, "standby": DIM, "registered": DIM}
 
 
 def workers(

@@ -118,7 +118,9 @@ def rests(view: WorkerView) -> bool:
     """Whether nothing more will come of what was asked."""
     if view.state == "running":
         return view.ready
-    return view.state in {"stopped", "backoff", "failed"} or (view.state == "registered" and view.wanted == "down")
+    return view.state in {"stopped", "standby", "backoff", "failed"} or (
+        view.state == "registered" and view.wanted == "down"
+    )
 
 
 def _pretty(value: object) -> str:

@@ -25,6 +25,8 @@ STRIP = 40
 SHORT = 10
 """Columns of a curve at most, and of one that shares its line."""
 PHRASES = {"backoff": "is in backoff", "failed": "has failed"}
+PLANNED = {"operator", "scaling", "dependency", "lifetime", "idle"}
+"""Ends that somebody, or the worker's spec, asked for."""
 ASKED = {"up asked", "down asked", "restart asked", "spec changed"}
 
 
@@ -90,7 +92,7 @@ class Why:
         if worker.note == "operator asked" and (entry := self._asked(self._sheet.now)) is not None:
             return f"{entry.by} asked for it"
         dead = view.deaths[0] if view.deaths and view.deaths[0].attempt == worker.attempt else None
-        if worker.state in {"backoff", "failed", "stopped"} and dead is not None:
+        if worker.state in {"backoff", "failed", "stopped", "standby"} and dead is not None:
             return "; ".join(filter(None, (self._cause(dead), printable(worker.note))))
         return note(worker)
 
@@ -109,6 +111,8 @@ class Why:
 
     def _wanted(self) -> str:
         worker = self._view.worker
+        if worker.state == "standby":
+            return "up, once its group needs it"
         entry = self._asked(self._sheet.now)
         if entry is not None and entry.what.partition(" ")[0] in {worker.wanted, "restart"}:
             return f"{worker.wanted}: {entry.by} asked {self._sheet.ago(entry.at)}"
@@ -146,7 +150,7 @@ class Why:
     # --- how it died ------------------------------------------------------------------------------------------------
 
     def _death(self, death: Death, most: int) -> str:
-        rows = [Row("cause", self._cause(death), "" if death.cause.kind in {"operator", "dependency"} else RED)]
+        rows = [Row("cause", self._cause(death), "" if death.cause.kind in PLANNED else RED)]
         if death.cause.kind not in {"exit", "signal", "oom", "unknown", "launch", "host"}:
             rows.append(Row("ended by", describe(death.exit)))
         if (note := death.exit.note) and note not in death.cause.detail:
@@ -222,12 +226,14 @@ def cause(death: Death) -> str:
             text = f"{detail or describe(death.exit)}, not sent by Beeyard"
         case "launch":
             text = f"it could not be started: {detail}"
-        case "probe" | "limit":
+        case "probe" | "limit" | "lifetime" | "idle":
             text = f"ended by Beeyard: {detail}"
         case "operator":
             text = "stopped because someone asked"
         case "dependency":
             text = f"restarted with what it needs: {detail}"
+        case "scaling":
+            text = "stopped because its group can do without it"
         case "respec":
             text = "stopped because its spec changed"
         case "oom" | "host" | "unknown":

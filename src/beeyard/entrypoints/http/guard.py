@@ -42,8 +42,9 @@ class Guard:
         given = request.headers.getall("Host", [])
         listen = self._master.listening.wish
         known = {*self._own, *listen.hosts, local_address(request)}
-        with suppress(ValueError):
-            known.add(address.address(listen.address).host)
+        for called in (listen.address, listen.advertise):
+            with suppress(ValueError):
+                known.add(address.address(called).host)
         if len(given) != 1 or not is_known(given[0], known):
             # DNS rebinding: a name of somebody's own that leads here makes his page one of the same origin.
             text, hint = "this host is not known as {host}", "master: {hosts: [NAME]} in the worker file makes it known"

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from beeyard.application.master import Master
 from beeyard.application.operation import Caller
-from beeyard.application.tokens import Token
+from beeyard.application.tokens import SHOWN, Token
 from beeyard.domain.errors import Denied, Unidentified
 from beeyard.entrypoints.http.door import DOOR
 from beeyard.entrypoints.http.guard import Guard
@@ -71,7 +71,7 @@ class Identity:
     async def _authenticate(self, request: web.Request) -> None:
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            token = await self._master.tokens.authenticate(text.strip())
+            token = await self._master.tokens.authenticate(text.strip(), SHOWN)
         elif cookie := _cookie(request):
             token = await self._master.tokens.authenticate(cookie, ("session",))
         else:
@@ -79,7 +79,8 @@ class Identity:
             raise Unidentified("token_missing", "this takes a token", hint=hint)
         said = operator(token.holder, "", _told(request, "Operator", 64))
         request[_TOKEN] = token
-        request[_CALLER] = Caller(token.holder, token.grant, said, _origin(request), _told(request, "Reason", 500))
+        origin, reason = _origin(request), _told(request, "Reason", 500)
+        request[_CALLER] = Caller(token.holder, token.grant, said, origin, reason, token.attempt)
         if door := request.app.get(DOOR):
             door.welcome(request.protocol)
 

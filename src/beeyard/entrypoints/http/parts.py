@@ -89,7 +89,7 @@ _ERROR_HEADERS: dict[int, Schema] = {
     401: {"WWW-Authenticate": {"required": True, "schema": _TEXT}},
     429: {"Retry-After": {"required": True, "schema": {"type": "integer"}}},
 }
-_NAMES = frozenset({"worker", "workers", "id", "token", "package", "packages"})
+_NAMES = frozenset({"worker", "workers", "id", "token", "package", "packages", "orphans"})
 """Fields that name something which may not be there."""
 
 

@@ -111,13 +111,14 @@ def _settings(root: Node, path: str, providers: Providers, forms: dict[str, Form
     sources = secrets(file.secrets, context)
     context = structs.replace(context, secrets=frozenset(sources))
     supply = packages(file.package_manager, context)
-    context = structs.replace(context, repositories=supply.repositories)
+    listened = listen(file.master, context)
+    context = structs.replace(context, repositories=supply.repositories, listen=listened)
     if file.workers is None:
         context.report.missing(root, "workers", "a list of workers")
         return None
     return Settings(
         name=file.master.name or socket.gethostname(),
-        master=MasterSpec(listen(file.master, context), sources, supply),
+        master=MasterSpec(listened, sources, supply),
         shutdown_timeout=_shutdown_timeout(file.master, context),
         workers=workers(file.workers, file.defaults, file.older_defaults, providers, str(place), context),
         path=str(place),

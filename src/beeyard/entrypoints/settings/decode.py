@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 
 from beeyard.domain.values import Duration, Memory, SignalNumber
 from beeyard.entrypoints.settings import tree, words
+from beeyard.entrypoints.settings.any_value import any_mapping
 from beeyard.entrypoints.settings.host import ON_HOST
 from beeyard.entrypoints.settings.shape import LATER
 from beeyard.entrypoints.settings.tree import Node, Scalar, Sequence, below, empty
@@ -116,7 +117,7 @@ def _reader(kind: Any) -> Read:
 def _annotated(kind: Any, extras: tuple[Any, ...]) -> Read:
     word = next((extra for extra in extras if isinstance(extra, str)), None)
     bounds = next((extra for extra in extras if isinstance(extra, Meta)), None)
-    read = {**words.WORDS, **ON_HOST}[word] if word else _reader(kind)
+    read = {**words.WORDS, **ON_HOST, "plain": any_mapping}[word] if word else _reader(kind)
     return words.bounded(read, bounds) if bounds else read
 
 

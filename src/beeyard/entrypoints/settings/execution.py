@@ -1,7 +1,7 @@
 """The section of a worker's provider, `execution:` for processes, and the way of stopping that stands in it."""
 
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct, structs
@@ -32,7 +32,7 @@ def section(node: Node, kind: type[Struct], worker_kind: str, folder: str, conte
     fields = _fields(kind)
     if "kind" in fields:
         run = structs.replace(run, kind=worker_kind)
-    if "working_directory" in fields and not run.working_directory:  # type: ignore[attr-defined]
+    if "working_directory" in fields and _on_host(fields["working_directory"]) and not run.working_directory:  # type: ignore[attr-defined]
         run = structs.replace(run, working_directory=folder)
     plain = msgspec.json.decode(msgspec.json.encode(run))
     return {name: plain[name] for name in fields if name in plain and getattr(run, name) != _default(fields[name])}
@@ -42,6 +42,11 @@ def section(node: Node, kind: type[Struct], worker_kind: str, folder: str, conte
 def _fields(kind: type[Struct]) -> dict[str, structs.FieldInfo]:
     """Looking them up takes as long as reading the section: once for a kind, not for each worker."""
     return {field.name: field for field in structs.fields(kind)}
+
+
+def _on_host(field: structs.FieldInfo) -> bool:
+    """Whether it names a folder of this host, and not one that a worker sees instead."""
+    return any(isinstance(word, str) for word in get_args(field.type)[1:])
 
 
 def _default(field: structs.FieldInfo) -> Any:

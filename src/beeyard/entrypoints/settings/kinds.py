@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
+from beeyard.domain.lifetime import ENDLESS
 from beeyard.domain.spec import Endpoint, LogSpec, ProbeRole, ProbeSpec, WorkerSpec
 from beeyard.entrypoints.settings.tree import Mapping, Node, empty
 from beeyard.entrypoints.settings.words import Context
@@ -21,6 +22,7 @@ _MEANINGLESS = {
     "context_aware_restart": "it is looked for again every check_interval",
     "profile_type": "it is looked for again every check_interval",
     "exit_on": "it never fails for good: it is looked for again every check_interval",
+    "lifetime": "it is not Beeyard that starts it, so its age means nothing here",
     "logs": "what it writes does not come to Beeyard",
     "instances": "all of them would find the same process",
     **dict.fromkeys(
@@ -70,6 +72,7 @@ def unmanaged(spec: WorkerSpec, own: Node, whole: Mapping, kind: type[Struct], c
         stop=section.stop(),
         exit_on="never",
         logs=LogSpec(),
+        lifetime=ENDLESS,
         package="",
         module=None,
     )

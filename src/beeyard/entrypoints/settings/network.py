@@ -1,4 +1,4 @@
-"""`listen`, `tls` and `hosts` of the master: where it is reached, and what that takes."""
+"""`listen`, `tls`, `hosts` and `advertise` of the master: where it is reached, and what that takes."""
 
 from beeyard.domain.address import address, is_loopback
 from beeyard.domain.master import ListenSpec
@@ -17,10 +17,15 @@ def listen(master: Master, context: Context) -> ListenSpec:
         where = _address(master.listen, context)
         if where not in (FAILED, "none") and not is_loopback(address(where).host) and empty(master.tls):
             context.report.wrong(master.listen, "a loopback address, or `tls` beside it", _CERTIFICATE)
+    advertised = ""
+    if master.advertise and not empty(master.advertise):
+        advertised = _advertised(master.advertise, context)
+    if where is FAILED or advertised is FAILED:
+        return ListenSpec("localhost:1")  # That was reported: nobody else has to complain of it.
     tls = None if master.tls is None or empty(master.tls) else _tls(master.tls, context)
     if tls is None:
-        return ListenSpec(where, hosts=master.hosts)
-    return ListenSpec(where, tls.certificate, tls.key, tls.client_ca, master.hosts)
+        return ListenSpec(where, hosts=master.hosts, advertise=advertised)
+    return ListenSpec(where, tls.certificate, tls.key, tls.client_ca, master.hosts, advertised)
 
 
 def _tls(node: Node, context: Context) -> Tls | None:
@@ -43,4 +48,5 @@ def _written(text: str) -> str:
     return text if text == "none" else str(address(text))
 
 
+_advertised = parsed(lambda text: str(address(text)), "HOST:PORT or [IPV6]:PORT")
 _address = parsed(_written, "HOST:PORT, [IPV6]:PORT or none")

@@ -4,18 +4,18 @@ Looks into none. Passwords are never quoted, nor what may hold one: they stand i
 """
 
 import re
-from typing import Literal
 from urllib.parse import urlsplit
 
-from beeyard.domain.sources import Credentials, RepositorySpec
+from beeyard.domain.sources import Credentials, RepositorySpec, RepositoryTrust
 from beeyard.entrypoints.settings.decode import struct
-from beeyard.entrypoints.settings.root_file import wrong_root
+from beeyard.entrypoints.settings.root_file import wrong_key, wrong_root
 from beeyard.entrypoints.settings.sources_shape import Repository
 from beeyard.entrypoints.settings.tree import Mapping, Node, Scalar, empty
 from beeyard.entrypoints.settings.words import FAILED, Context, choice, known_secrets, parsed
 
-_MANAGERS = ("binary", "directory")
-_MANAGERS_LATER = {"docker": "images as packages", "system": "packages of the system"}
+_MANAGERS = ("binary", "directory", "oci")
+_MANAGERS_LATER = {"system": "packages of the system"}
+_OLDER = {"docker": "oci"}
 _SHOWN = ("username", "password", "token", "certificate", "key", "netrc")
 _WAYS = ("token", "username", "netrc")
 _PAIRS = (("username", "password"), ("password", "username"), ("key", "certificate"))
@@ -39,6 +39,8 @@ def repository(node: Node, usual: str, context: Context) -> RepositorySpec | Non
         context.report.add(node, "both `url` and `path`" if places else "no place", "one of `url` and `path`")
     elif comes == "directory" and "url" in given:
         context.report.add(given["url"], "`url`", "`path`: a directory is taken as it stands")
+    elif comes == "oci" and "path" in given:
+        context.report.add(given["path"], "`path`", "the `url` of a registry")
     return RepositorySpec(
         name=written.name,
         manager=comes,
@@ -56,22 +58,26 @@ def manager(node: Node | None, usual: str, context: Context) -> str:
     if node is None or empty(node):
         return usual
     if isinstance(node, Scalar) and node.text in _MANAGERS_LATER:
-        context.report.later(node, _MANAGERS_LATER[node.text], " or ".join(_MANAGERS))
+        context.report.later(node, _MANAGERS_LATER[node.text], f"{', '.join(_MANAGERS[:-1])} or {_MANAGERS[-1]}")
         return usual
+    if isinstance(node, Scalar) and node.text in _OLDER:
+        return _OLDER[node.text]
     word = _MANAGER(node, context)
     return usual if word is FAILED else str(word)
 
 
-def _trust(
-    node: Mapping, given: dict[str, Node], written: Repository, comes: str, context: Context
-) -> Literal["tuf", "unsigned"]:
+def _trust(node: Mapping, given: dict[str, Node], written: Repository, comes: str, context: Context) -> RepositoryTrust:
     """That nobody signs what is in there has to be written; all else has a root to be checked against."""
+    if comes == "oci":
+        return _image_trust(node, given, written, context)
     trust = written.trust or "tuf"
     signed = "`trust: tuf` with a `root`, or `trust: unsigned`"
     if not written.trusted:
         context.report.add(given["trusted"], "false", signed, "what is not signed is only taken where that is written")
     elif "trusted" in given and trust == "unsigned":
         context.report.add(given["trusted"], "true", f"no such key, as line {given['trust'].line} says `unsigned`")
+    elif trust == "cosign":
+        context.report.add(given["trust"], "'cosign'", "tuf or unsigned", "so are images signed: `manager: oci`")
     elif comes == "directory" and trust != "unsigned":
         context.report.add(node, "`manager: directory`", "`trust: unsigned` beside it", "nobody signs a folder")
     elif trust == "tuf" and not written.root and "root" not in given:
@@ -80,6 +86,22 @@ def _trust(
         context.report.add(given["root"], "`root`", "no such key beside `trust: unsigned`", "no signature is looked at")
     elif written.root and (wrong := wrong_root(written.root)):
         context.report.add(given["root"], wrong, "the 1.root.json of its owner")
+    return trust
+
+
+def _image_trust(node: Mapping, given: dict[str, Node], written: Repository, context: Context) -> RepositoryTrust:
+    """Images are signed with one key, if at all."""
+    trust: RepositoryTrust = written.trust or "cosign"
+    if trust == "tuf":
+        context.report.add(given["trust"], "'tuf'", "cosign or unsigned", "no images are signed so")
+    elif not written.trusted:
+        context.report.add(given["trusted"], "false", "`trust: cosign` with a `root`, or `trust: unsigned`")
+    elif trust == "cosign" and not written.root and "root" not in given:
+        context.report.missing(node, "root", "the cosign.pub of its owner, or `trust: unsigned`")
+    elif trust == "unsigned" and "root" in given:
+        context.report.add(given["root"], "`root`", "no such key beside `trust: unsigned`", "no signature is looked at")
+    elif written.root and (wrong := wrong_key(written.root)):
+        context.report.add(given["root"], wrong, "the cosign.pub of its owner")
     return trust
 
 

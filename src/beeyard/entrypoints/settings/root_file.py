@@ -1,4 +1,5 @@
-"""Whether a file may be the root of a signed repository: by its form alone, so that TUF need not be loaded for it.
+"""Whether a file may be the root of a signed repository, or the key of signed images: by its form alone, so that what
+looks at signatures need not be loaded for it.
 
 Whose signatures it has, and whether they are right, is looked at where it is used.
 """
@@ -49,3 +50,13 @@ def wrong_root(path: str) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"what is no root of a repository: {error}"
     return ""
+
+
+def wrong_key(path: str) -> str:
+    """What such a file is instead, in the words of an error; empty: it may be a public key."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MOST)
+    except OSError as error:
+        return f"a file that can't be read: {error.strerror}"
+    return "" if b"-----BEGIN PUBLIC KEY-----" in data else "what is no public key in PEM"

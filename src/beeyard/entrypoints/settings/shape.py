@@ -49,6 +49,7 @@ class Master(Struct):
     listen: Node | None = None
     tls: Node | None = None
     hosts: tuple[Annotated[str, "host"], ...] = ()
+    advertise: Node | None = None
     shutdown_timeout: Node | None = None
     force_shutdown_timeout: Node | None = None
 
@@ -227,6 +228,14 @@ class Logs(Struct):
     max_files: Files = _LOGS.max_files
 
 
+class Lifetime(Struct):
+    """`lifetime:`."""
+
+    max: Positive | None = None
+    idle: Positive | None = None
+    after: Positive | None = None
+
+
 class Module(Struct):
     """`module:`; `module_path` is the older name of a `module_name` that goes with an `entry_point`."""
 
@@ -247,7 +256,7 @@ class Worker(Struct):
     type: Node | None = None
     kind: Node | None = None
     enabled: bool = True
-    instances: Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000")] | None = None
+    instances: Node | None = None
     package: Node | None = None
     module: Node | None = None
     module_type: Node | None = None
@@ -255,6 +264,7 @@ class Worker(Struct):
     config: Node | None = None
     depends_on: Node | None = None
     exit_on: Literal["never", "failure"] = "never"
+    register: bool = False
     endpoints: dict[Name, Endpoint] = field(default_factory=dict)
     probes: dict[ProbeRole, Probe] = field(default_factory=dict)
     health_check: Node | None = None
@@ -262,13 +272,13 @@ class Worker(Struct):
     context_aware_restart: Node | None = None
     profile_type: Literal["batch", "web", "database", "worker", "scheduler", "default"] | None = None
     limits: Node | None = None
+    lifetime: Lifetime = field(default_factory=Lifetime)
     logs: Logs = field(default_factory=Logs)
     schedule: Node | None = None
 
 
 LATER: Mapping[type, Mapping[str, str]] = {
     Worker: {
-        "docker": "the provider `docker`",
         "kubernetes": "the provider `kubernetes`",
         "resources": "resource limits",
         "rollout": "rollouts",
@@ -285,7 +295,6 @@ LATER: Mapping[type, Mapping[str, str]] = {
 """Block -> key -> what it needs."""
 
 LATER_VALUES: Mapping[str, str] = {
-    "docker": "the provider `docker`",
     "kubernetes": "the provider `kubernetes`",
 }
 """Provider -> what it needs."""

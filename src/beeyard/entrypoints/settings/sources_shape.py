@@ -1,11 +1,11 @@
 """The block `package_manager:`, key by key, as written; see `shape`."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
 from beeyard.domain.packages import Trust
-from beeyard.domain.sources import PackagePolicies
+from beeyard.domain.sources import PackagePolicies, RepositoryTrust
 from beeyard.entrypoints.settings.shape import Name, Positive
 from beeyard.entrypoints.settings.tree import Node
 
@@ -24,7 +24,7 @@ class Repository(Struct):
     path: Annotated[str, "new file"] = ""
     root: Annotated[str, "file"] = ""
     packages: tuple[Pattern, ...] = ("*",)
-    trust: Literal["tuf", "unsigned"] | None = None
+    trust: RepositoryTrust | None = None
     trusted: bool = True
     auth_required: bool = False
     username: Account = ""
@@ -48,7 +48,10 @@ class Policies(Struct):
 
 
 class PackageManager(Struct):
-    """`package_manager:`; its `type` is the `manager` of repositories that name none, `config` is of older files."""
+    """`package_manager:`; its `type` is the `manager` of repositories that name none, `config` is of older files.
+
+    With `type: docker` a `config` names the one registry that all packages come from.
+    """
 
     type: Node | None = None
     config: dict[str, Node] = field(default_factory=dict)

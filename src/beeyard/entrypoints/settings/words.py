@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from beeyard.domain import values
 from beeyard.domain.address import host
+from beeyard.domain.master import ListenSpec
 from beeyard.domain.secrets import literal, references
 from beeyard.domain.sources import RepositorySpec
 from beeyard.entrypoints.settings import tree
@@ -27,13 +28,15 @@ FAILED: Final[Any] = object()
 
 class Context(Struct, frozen=True):
     """What readers need beside the node: relative paths start at `folder`, bare programs are looked up in `path`,
-    `secrets` are the names that the file gives to some, and `repositories` those where packages come from."""
+    `secrets` are the names that the file gives to some, `repositories` those where packages come from, and `listen` is
+    where the master does."""
 
     report: Report
     folder: str
     path: str
     secrets: frozenset[str] = frozenset()
     repositories: tuple[RepositorySpec, ...] = ()
+    listen: ListenSpec = ListenSpec()
 
 
 Read = Callable[[Node, Context], Any]
@@ -139,6 +142,10 @@ def _whole(written: str) -> int:
         if abs(value) < 2**63:
             return value
     raise ValueError(written)
+
+
+def _percent(written: str) -> float:
+    return _number(written.removesuffix("%"))
 
 
 def _number(written: str) -> float:
@@ -287,6 +294,7 @@ WORDS: Mapping[str, Read] = {
     "environment": _environment,
     "host": parsed(host, "the name of a host, or an IP address, without port"),
     "name": parsed(values.worker_name, "1 to 64 letters, digits, '_' or '-'"),
+    "percent": parsed(_percent, "a percentage such as 70%"),
     "pattern": parsed(_pattern, "a package's name, or its beginning and '*'"),
     "port": parsed(_port, "a port from 0 to 65535, or `auto`"),
     "resource": parsed(_resource, f"one of {', '.join(_RESOURCES)}"),

@@ -6,12 +6,14 @@ from typing import Any, Protocol
 from msgspec import Struct, structs
 
 from beeyard.domain.differences import SECTIONS
+from beeyard.domain.master import unreachable
 from beeyard.domain.spec import Endpoint, LogSpec, WorkerSpec
 from beeyard.domain.values import WorkerId
-from beeyard.entrypoints.settings import kinds, modules, tree
+from beeyard.entrypoints.settings import contained, instances, kinds, modules, tree
 from beeyard.entrypoints.settings.decode import nearest, struct
 from beeyard.entrypoints.settings.depends import Needs, depends_on, resolve
 from beeyard.entrypoints.settings.execution import section, stop
+from beeyard.entrypoints.settings.lifetimes import aging
 from beeyard.entrypoints.settings.limits import limits, with_priority
 from beeyard.entrypoints.settings.probes import probes
 from beeyard.entrypoints.settings.restarts import restart_policy
@@ -65,8 +67,10 @@ def workers(
         elif worker.id:
             lines[name] = whole.entries["id"].line
         needs[name] = depends_on(worker.depends_on, context)
-        specs[name] = _instances(name, worker, _spec(item, whole, worker, providers, origin, context))
+        spec = _spec(item, whole, worker, providers, origin, context)
+        specs[name] = instances.spread(name, worker.instances, spec, context)
     resolved = resolve(needs, {name: [spec.id for spec in group] for name, group in specs.items()}, context.report)
+    instances.restart_none(needs, specs, context)
     return [
         structs.replace(spec, depends_on=resolved[name]) if resolved[name] else spec
         for name, group in specs.items()
@@ -96,19 +100,14 @@ def _section(node: tree.Mapping, name: str, provider: Provider) -> Node | None:
     return structs.replace(node, entries=entries) if entries else None
 
 
-def _instances(name: str, worker: Worker, spec: WorkerSpec) -> list[WorkerSpec]:
-    """One worker, or a group of as many as `instances` says."""
-    if worker.instances is None:
-        return [structs.replace(spec, id=WorkerId(name))]
-    return [structs.replace(spec, id=WorkerId(f"{name}.{number}")) for number in range(1, worker.instances + 1)]
-
-
 def _spec(
     own: tree.Mapping, node: tree.Mapping, worker: Worker, providers: Providers, origin: str, context: Context
 ) -> WorkerSpec:
     """The worker, still without id and dependencies: `own` is what it says itself, `node` that with the defaults."""
     provider, kind = _provider(worker, providers, context)
     _only_never(worker, context)
+    if worker.register and (problem := unreachable(context.listen)):
+        context.report.add(node.entries["register"], problem.found, problem.expected, problem.hint)
     restricted, priority = limits(worker, context)
     if provider in modules.UNLIMITABLE:
         restricted = modules.unlimited(restricted, own, provider, context)
@@ -117,13 +116,16 @@ def _spec(
     }
     if kind == "integrated":
         endpoints = kinds.with_port(endpoints)
-    if (worker.instances or 1) > 1:
+    if instances.several(worker.instances):
         _no_fixed_ports(node, endpoints, context)
     packaged = package(worker.package, context)
     module, steps = modules.of_worker(node, provider, kind, not empty(worker.package), context)
     run: dict[str, Any] = {}
     for name, known in providers.items():
         keys, written = _keys(name, known), _section(node, name, known)
+        execution = node.entries.get(contained.KEY) if contained.understood(known.section) else None
+        if name == provider and execution and not empty(execution):
+            written = contained.joined(written, execution, below(node.path, keys[0]), known.section, context)
         if name == provider and written is None and keys:
             if (known.packaged and not empty(worker.package)) or (known.hosted and module is not None):
                 written = tree.Mapping(node.file, node.line, below(node.path, keys[0]), {})  # Others say it all.
@@ -136,6 +138,8 @@ def _spec(
                 run = section(written, known.hosted, kind, context.folder, context)
             else:
                 run = section(written, known.section, kind, context.folder, context)
+            if execution and not empty(execution):
+                run = contained.assumed(known.section) | run
             if name == "process":
                 run = with_priority(run, priority, worker.limits, context)
             if module is not None:
@@ -143,6 +147,8 @@ def _spec(
             steps = modules.steps(steps, stop(written, context), node, written, context)
         elif provider and name != provider:
             hint = modules.ELSEWHERE if provider == "module" and name == "process" else ""
+            if provider in providers and contained.understood(providers[provider].section):
+                keys = [key for key in keys if key != contained.KEY]
             for entry in (own.entries[key] for key in keys if not empty(own.entries.get(key))):
                 context.report.add(
                     entry, f"a section of the provider {name}", f"none: the provider is {provider}", hint
@@ -156,6 +162,7 @@ def _spec(
         run=run,
         enabled=worker.enabled,
         exit_on=worker.exit_on,
+        register=worker.register,
         endpoints=endpoints,
         probes=asked,
         restart=restart_policy(worker, context),
@@ -166,6 +173,7 @@ def _spec(
         module=module,
         origin=origin,
     )
+    spec = aging(spec, worker.lifetime, node, context)
     if provider == "unmanaged":
         return kinds.unmanaged(spec, own, node, providers[provider].section, context)
     return spec

@@ -33,12 +33,16 @@ ALONE = {"package build", "run", "new module", *(name for name in LEAVES if name
 """Those that need no master."""
 
 
+TYPED = [name for name, operation in OPERATIONS.items() if not operation.by_worker]
+"""What people ask; a worker asks the rest itself."""
+
+
 def words(operation: str) -> str:
     """How an operation is asked for on the command line."""
     return FACES.get(operation, operation.replace("_", " "))
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", TYPED)
 def test_every_operation_has_a_command_with_help(name: str) -> None:
     """Its help is the operation's own summary."""
     result = CliRunner().invoke(cli, [*words(name).split(), "-h"])
@@ -46,7 +50,7 @@ def test_every_operation_has_a_command_with_help(name: str) -> None:
     assert OPERATIONS[name].summary.split()[0] in result.output
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", TYPED)
 def test_every_field_of_a_request_can_be_said(name: str) -> None:
     """Those that come out of a worker file aside."""
     known = {parameter.name for parameter in LEAVES[words(name)].params}
@@ -77,7 +81,7 @@ def test_every_command_knows_json(name: str) -> None:
     assert known & about == ({"as_json"} if name in ALONE else about)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", TYPED)
 def test_what_changes_something_can_say_why(name: str) -> None:
     """And nothing else asks for a reason."""
     assert ("reason" in {parameter.name for parameter in LEAVES[words(name)].params}) == OPERATIONS[name].changes

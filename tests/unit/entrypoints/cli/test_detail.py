@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from beeyard.application.views import ModuleView, SupplyView, WorkerDetail, WorkerView
+from beeyard.application.views import ModuleView, ScalingView, SupplyView, WorkerDetail, WorkerView
 from beeyard.domain.curve import Sample
 from beeyard.domain.health import Health
 from beeyard.domain.spec import Backoff, RestartPolicy, WorkerSpec
 from beeyard.domain.values import WorkerId
-from beeyard.entrypoints.cli.detail import Detail
+from beeyard.entrypoints.cli.detail import Detail, scaled
 from beeyard.sdk.report import Offer
 
 NOON = 1_800_000_000.0
@@ -111,3 +111,13 @@ def test_a_module_is_told_as_its_host_says(worker: Callable[..., WorkerView]) ->
     assert offers == ["  offers     Calls direct Calls", "  offers     word http http://127.0.0.1:1"]
     assert "  uses       0.25 cores, memory of the master (63 MB with all that runs in it)" in rows
     assert "  grows      tasks only grew for 1h10m, from 3 to 40" in rows
+
+
+def test_a_group_that_scales_is_told_with_its_last_change() -> None:
+    """How many are wanted and ready, within which bounds, what they bear, and why they are so many."""
+    group = ScalingView(3, 2, 2, 8, 1, "cpu 60 % of 70 %", "cpu 91 % of 70 %: 3 instances, spares: 1", NOON - 300)
+    assert scaled(group, NOON) == (
+        "3 wanted, 2 ready; from 2 to 8, spares: 1; cpu 60 % of 70 %;"
+        " changed 5m ago: cpu 91 % of 70 %: 3 instances, spares: 1"
+    )
+    assert scaled(ScalingView(2, 0, 2, 8), NOON) == "2 wanted, 0 ready; from 2 to 8"

@@ -125,7 +125,9 @@ def test_stop_of_one_that_does_not_stop_is_6(run: Run, master: SocketMaster, wor
     """Once the time is over."""
     master.answers["stop"] = (200, [worker("web", state="stopping", ready=False, wanted="down")])
     assert run("stop", "web", "--timeout", "250ms")[0] == 6
-    assert master.asked == [("stop", {"workers": ["web"], "wait": True, "timeout": 0.25})]
+    assert run("stop", "web", "--force")[0] == 6
+    asked = {"workers": ["web"], "wait": True, "timeout": 0.25, "force": False}
+    assert master.asked == [("stop", asked), ("stop", asked | {"timeout": 60.0, "force": True})]
 
 
 def test_down_without_a_master_has_nothing_to_do(run: Run, paths: Paths) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from beeyard.application.operations.why import WhyView
-from beeyard.application.outlook import Coming
-from beeyard.application.views import WorkerView
+from beeyard.application.views import Coming, WorkerView
 from beeyard.domain.curve import Sample
 from beeyard.domain.messages import Exit, Usage
 from beeyard.domain.refusals import REFUSALS, Refusal
@@ -218,6 +217,23 @@ def test_why_of_what_an_operator_stopped_names_the_operator(worker: Make) -> Non
     assert "attempt 1  stopped because someone asked" in text
 
 
+def test_why_of_one_on_standby_says_who_needs_it_when(worker: Make) -> None:
+    """Its group; no operator, whatever one asked for before."""
+    end = death(1, NOON - 5, cause=Cause("scaling"), exit=Exit(signal=15), decision="on standby")
+    story = [
+        StoryEntry("job", NOON - 60, "stopped", "preparing", "down asked", 1, "root"),
+        StoryEntry("job", NOON - 5, "running", "stopping", "cpu 20 % of 70 %: 2 instances", 1, "scaling"),
+    ]
+    view = worker("job.3", state="standby", wanted="down", pid=None, since=None, note="on standby: 2 of 8 wanted")
+    text = Why(WhyView(view, [end], story), Sheet(NOON)).text()
+    assert text.startswith(
+        "job.3 is standby\n"
+        "  because   stopped because its group can do without it; on standby: 2 of 8 wanted\n"
+        "  attempt   1, 0 restarts; wanted up, once its group needs it\n"
+    )
+    assert "running → stopping   cpu 20 % of 70 %: 2 instances by scaling" in text
+
+
 def test_why_of_one_that_is_being_stopped_says_when_it_is_killed(worker: Make) -> None:
     """And what was tried."""
     story = [StoryEntry("w", NOON - 2, "running", "stopping", "down asked", 1, "root")]
@@ -277,7 +293,10 @@ def test_a_refused_launch_has_a_hint(worker: Make) -> None:
         ("launch", "no such file", "it could not be started: no such file"),
         ("probe", "liveness probe failed: refused", "ended by Beeyard: liveness probe failed: refused"),
         ("operator", "", "stopped because someone asked"),
+        ("scaling", "", "stopped because its group can do without it"),
         ("respec", "", "stopped because its spec changed"),
+        ("lifetime", "it had run for 1d", "ended by Beeyard: it had run for 1d"),
+        ("idle", "it was idle for 30m", "ended by Beeyard: it was idle for 30m"),
         ("oom", "killed by the kernel: out of memory", "killed by the kernel: out of memory"),
         ("host", "the host restarted", "the host restarted"),
         ("unknown", "end unknown", "end unknown"),

@@ -111,7 +111,16 @@ def test_the_schema_has_the_sections_of_workers_from_packages() -> None:
         assert not found.is_valid({"specs": [bare]})
 
 
-NAMES = ("a.B/C", "web", "/a", "any", "job-01890a5d-ac96-774b-bcce-b302099a8057", "0" * 64, f"1:{'0' * 64}")
+NAMES = (
+    "a.B/C",
+    "web",
+    "/a",
+    "any",
+    "job-01890a5d-ac96-774b-bcce-b302099a8057",
+    "0" * 64,
+    f"1:{'0' * 64}",
+    "tcp://hive",
+)
 
 
 def test_no_name_may_end_with_a_line_end() -> None:

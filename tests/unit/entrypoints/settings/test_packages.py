@@ -90,6 +90,23 @@ def test_the_type_of_the_block_is_the_manager_of_those_that_say_none(load: Load)
     assert [spec.manager for spec in found] == ["directory", "binary"]
 
 
+@pytest.mark.parametrize("older", ["docker", "oci"])
+def test_the_older_block_for_images_names_one_registry(load: Load, older: str) -> None:
+    """All packages come from there; where what was fetched lies is not for the file to say."""
+    config = "{registry: 'registry.example.org:5000', namespace: team/workers, localCache: true}"
+    found = load(f"package_manager: {{type: {older}, config: {config}}}\n{SHELL}").master.packages.repositories
+    url = "https://registry.example.org:5000/team/workers"
+    assert found == (RepositorySpec("registry", "oci", url, trust="unsigned"),)
+
+
+def test_signed_images_name_their_key(load: Load, folder: Path) -> None:
+    """Then `trust` need not be written."""
+    key = folder / "cosign.pub"
+    key.write_text("-----BEGIN PUBLIC KEY-----\n")
+    found = repository(load, "{name: a, manager: docker, url: 'https://h/team', root: cosign.pub}")
+    assert found == RepositorySpec("a", "oci", "https://h/team", root=str(key), trust="cosign")
+
+
 def test_other_ways_to_be_let_in(load: Load, folder: Path) -> None:
     """A token, or a netrc file."""
     assert repository(load, WEB + "token: '${secret:pw}'}").credentials == Credentials(token="${secret:pw}")
@@ -107,7 +124,7 @@ def test_other_ways_to_be_let_in(load: Load, folder: Path) -> None:
          "5 root: found 'no.json', no such file, expected an existing file (FOLDER/no.json)"),
         ("url: https://h, trust: unsigned, root: hive.root.json",
          "6 root: found `root`, expected no such key beside `trust: unsigned` (no signature is looked at)"),
-        ("url: https://h, root: hive.root.json, trust: gpg", "6 trust: found 'gpg', expected tuf or unsigned"),
+        ("url: https://h, root: hive.root.json, trust: gpg", "6 trust: found 'gpg', expected tuf, cosign or unsigned"),
         ("url: https://h, trusted: true", f"3 root: found nothing, {A_ROOT}"),
         ("url: https://h, trusted: false",
          "5 trusted: found false, expected `trust: tuf` with a `root`, or `trust: unsigned` (what is not signed is "
@@ -121,11 +138,22 @@ def test_other_ways_to_be_let_in(load: Load, folder: Path) -> None:
          "3 : found `manager: directory`, expected `trust: unsigned` beside it (nobody signs a folder)"),
         ("url: https://h, manager: directory, trust: unsigned",
          "4 url: found `url`, expected `path`: a directory is taken as it stands"),
-        ("path: p, trust: unsigned, manager: docker",
-         "6 manager: found 'docker', not supported by this version yet, expected binary or directory (needs images as "
-         "packages: remove it)"),
+        ("path: p, trust: unsigned, manager: system",
+         "6 manager: found 'system', not supported by this version yet, expected binary, directory or oci (needs "
+         "packages of the system: remove it)"),
+        ("path: p, trust: unsigned, manager: oci", "4 path: found `path`, expected the `url` of a registry"),
+        ("url: https://h, manager: oci",
+         "3 root: found nothing, expected the cosign.pub of its owner, or `trust: unsigned`"),
+        ("url: https://h, manager: oci, root: hive.root.json",
+         "6 root: found what is no public key in PEM, expected the cosign.pub of its owner"),
+        ("url: https://h, manager: oci, trust: tuf",
+         "6 trust: found 'tuf', expected cosign or unsigned (no images are signed so)"),
+        ("url: https://h, manager: oci, trust: unsigned, root: hive.root.json",
+         "7 root: found `root`, expected no such key beside `trust: unsigned` (no signature is looked at)"),
+        ("url: https://h, root: hive.root.json, trust: cosign",
+         "6 trust: found 'cosign', expected tuf or unsigned (so are images signed: `manager: oci`)"),
         ("path: p, trust: unsigned, manager: binry",
-         "6 manager: found 'binry', expected binary or directory (did you mean 'binary'?)"),
+         "6 manager: found 'binry', expected binary, directory or oci (did you mean 'binary'?)"),
         *[(f"path: p, trust: unsigned, packages: {text!r}",
            f"6 packages: found {text!r}, expected a package's name, or its beginning and '*'")
           for text in ("Caddy", "*-dev", "", "-dev")],

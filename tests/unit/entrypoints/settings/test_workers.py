@@ -73,12 +73,10 @@ def test_all_spellings_of_a_managed_process_are_one(one: One, key: str) -> None:
 @pytest.mark.parametrize(
     ("keys", "error"),
     [
-        ("provider: docker", "workers[0].provider: found 'docker', not supported by this version yet, expected another "
-         "value (needs the provider `docker`: remove it)"),
         ("provider: proces", "workers[0].provider: found 'proces', expected the name of a provider (did you mean "
          "'process'?)"),
-        ("docker: {image: x}", "workers[0].docker: found 'docker', not supported by this version yet, expected no such "
-         "key (needs the provider `docker`: remove it)"),
+        ("docker: {image: x}", "workers[0].docker: found a section of the provider docker, expected none: the provider "
+         "is process"),
         ("depends_on: [wb]", "workers[0].depends_on[0]: found 'wb', expected the id of a worker in this file (did you "
          "mean 'web'?)"),
         ("depends_on: [web]", "workers[0].depends_on[0]: found 'web', expected another worker than itself"),

@@ -43,14 +43,17 @@ class ModuleProvider(Within):
             found.append(Problem("limits", "limits", "none: it shares the master's memory", hint=NO_LIMITS))
         return found
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> Equipment:
+    def equip(
+        self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str], image: str = ""
+    ) -> Equipment:
         return Equipment({}, module_of(spec.module, manifest, folder))
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:
         return modules.secrets_of(spec)
 
     def make(self, order: Order, secrets: Mapping[str, Secret]) -> ModuleAttempt:
-        terms = modules.terms_of(order.spec, order.handle.ports, secrets, self._launcher.master_socket)
+        master = self._launcher.master_socket
+        terms = modules.terms_of(order.spec, order.number, order.handle.ports, secrets, master)
         return ModuleAttempt(order, terms)
 
     async def swap(self, worker: str, attempt: int) -> None:

@@ -6,9 +6,9 @@ is named by pid and start time, so that what is found can be told from whatever 
 
 import contextlib
 import os
-import time
 from collections.abc import Iterable, Iterator
 
+from beeyard.adapters.providers.process.looking import born
 from beeyard.adapters.providers.process.unmanaged_section import Discovery
 from beeyard.domain.errors import Rejected
 from beeyard.launcher import kernel
@@ -19,7 +19,6 @@ SLACK = 2.0
 SHOWN = 80
 """Letters of a command line in an error."""
 
-_TICK = os.sysconf("SC_CLK_TCK")
 _LISTENING = {"tcp": b"0A", "udp": b"07"}
 """The state of a socket that waits for others, as /proc/net has it; a bound UDP socket is simply not connected."""
 
@@ -76,7 +75,7 @@ def _by_pid_file(path: str) -> Identity:
     seen = kernel.stat(pid) if pid > 0 else None
     if seen is None or seen.state in "ZX":
         raise _missing(f"no process {pid}, which {path} names")
-    started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + seen.start / _TICK
+    started = born(seen.start)
     if started > written + SLACK:
         raise _missing(f"process {pid} ({command_line(pid)}) is younger than {path}, which names it: not the one meant")
     return Identity(pid, seen.start)

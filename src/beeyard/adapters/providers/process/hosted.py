@@ -26,9 +26,11 @@ def python(section: ProcessSection) -> str:
     return section.executable_path or sys.executable
 
 
-def told(spec: WorkerSpec, ports: Mapping[str, int], secrets: Mapping[str, Secret], master: str) -> dict[str, str]:
+def terms_of(
+    spec: WorkerSpec, attempt: int, ports: Mapping[str, int], secrets: Mapping[str, Secret], master: str
+) -> dict[str, str]:
     """Its terms, as variables."""
-    return terms.written(modules.terms_of(spec, ports, secrets, master))
+    return terms.written(modules.terms_of(spec, attempt, ports, secrets, master))
 
 
 def problems(spec: WorkerSpec, section: ProcessSection) -> Iterator[Problem]:

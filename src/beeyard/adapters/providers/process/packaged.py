@@ -9,14 +9,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from beeyard.adapters.packaged import surrounded
 from beeyard.adapters.providers.process.section import PackagedSection
 from beeyard.domain.errors import Refused
-from beeyard.domain.packages import Manifest
-from beeyard.domain.secrets import literal
+from beeyard.domain.packages import Manifest, ProcessEntry
 from beeyard.domain.spec import WorkerSpec
 from beeyard.domain.supply import Equipment, module_of
-
-PLACE = "BEEYARD_PACKAGE"
 
 
 def equipped(
@@ -29,8 +27,8 @@ def equipped(
         Refused: `package_no_process`, it has neither, and the worker names none; or no module that could be run.
     """
     if spec.module is None and (section.executable_path or manifest.process is not None or manifest.module is None):
-        return Equipment(_plain(_program(section, manifest), folder, needs))
-    return Equipment(_plain(section, folder, needs), module_of(spec.module, manifest, folder))
+        return Equipment(_plain(_program(section, manifest), manifest.process, folder, needs))
+    return Equipment(_plain(section, None, folder, needs), module_of(spec.module, manifest, folder))
 
 
 def _program(section: PackagedSection, manifest: Manifest) -> PackagedSection:
@@ -45,19 +43,15 @@ def _program(section: PackagedSection, manifest: Manifest) -> PackagedSection:
     return section
 
 
-def _plain(section: PackagedSection, folder: str, needs: Mapping[str, str]) -> dict[str, Any]:
-    program, inner = section.executable_path, section.working_directory
+def _plain(
+    section: PackagedSection, entry: ProcessEntry | None, folder: str, needs: Mapping[str, str]
+) -> dict[str, Any]:
+    program, inner = section.executable_path, section.working_directory or (entry.working_directory if entry else "")
     section = replace(
         section,
         executable_path=program and os.path.join(folder, program),
-        environment=section.environment | _places(folder, needs),
+        environment=surrounded(section.environment, entry, folder, needs),
         working_directory=os.path.normpath(os.path.join(folder, inner)),
     )
     plain: dict[str, Any] = msgspec.to_builtins(section)
     return plain
-
-
-def _places(folder: str, needs: Mapping[str, str]) -> dict[str, str]:
-    """`BEEYARD_PACKAGE`, and `BEEYARD_PACKAGE_LIB` for what is called `lib`."""
-    named = {f"{PLACE}_{name.upper().replace('-', '_')}": path for name, path in needs.items()}
-    return {variable: literal(path) for variable, path in ({PLACE: folder} | named).items()}

@@ -14,21 +14,20 @@ from msgspec.structs import replace
 from beeyard.adapters import modules
 from beeyard.adapters.means import Means
 from beeyard.adapters.occurrences import Occurrences
-from beeyard.adapters.providers.process import holding, hosted, identity, integrated
+from beeyard.adapters.providers.process import holding, hosted, identity, integrated, looking
 from beeyard.adapters.providers.process.checking import problems
 from beeyard.adapters.providers.process.counters import Counters
 from beeyard.adapters.providers.process.environment import (
     as_started,
     environment_of,
     malformed,
-    notice_of,
     ports_of,
     secrets_of,
 )
 from beeyard.adapters.providers.process.measuring import Measuring
 from beeyard.adapters.providers.process.packaged import equipped
 from beeyard.adapters.providers.process.section import HostedSection, PackagedSection, ProcessSection, section_type
-from beeyard.adapters.surroundings import OTHERS
+from beeyard.adapters.surroundings import OTHERS, asked, invited, told
 from beeyard.domain.errors import Problem, Rejected, Unavailable
 from beeyard.domain.limits import Hold, held
 from beeyard.domain.messages import Exit, Handle, Usage
@@ -57,6 +56,7 @@ class ProcessProvider:
     def __init__(self, means: Means) -> None:
         self._launcher = means.launcher
         self._secrets = means.secrets
+        self._invitations = means.invitations
         self._launcher.on_connect = self._connected
         self._launcher.on_lost = self._lost
         self._launcher.on_event = self._event
@@ -80,6 +80,7 @@ class ProcessProvider:
             whole_tree_kill=str(self._launcher.hello.get("means", "unknown")),
             user_switching=os.geteuid() == 0,
             exact_exits=True,
+            registers=True,
             limits=holding.words(holding.EVERYTHING, {"held": self._launcher.hello.get("holds", {})}),
         )
 
@@ -91,7 +92,9 @@ class ProcessProvider:
             return [*malformed(section), *hosted.problems(spec, section)]
         return [*malformed(section), *integrated.problems(section, spec.endpoints)]
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> Equipment:
+    def equip(
+        self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str], image: str = ""
+    ) -> Equipment:
         return equipped(spec, cast(PackagedSection, _section(spec)), manifest, folder, needs)
 
     def secrets(self, spec: WorkerSpec) -> dict[str, str]:
@@ -252,7 +255,8 @@ class ProcessProvider:
         for report in reports:
             state = self._state(report) | ({"held": report["held"]} if report.get("held") else {})
             handle = Handle(self.name, HANDLE_VERSION, state)
-            owned.append(Owned(report["worker"], report["attempt"], handle, report["exit"] is None))
+            since = looking.born(report["start"]) if report["start"] else None
+            owned.append(Owned(report["worker"], report["attempt"], handle, report["exit"] is None, since))
         return owned
 
     async def stirred(self) -> bool | None:
@@ -320,9 +324,12 @@ class ProcessProvider:
                 raise Unavailable(error.code, "{text}", text=str(error)) from None
             raise
         order = _order(spec, section, attempt, ports, secrets)
+        master = self._launcher.master_socket
+        order["environment"] |= told(spec, attempt, ports, master) | asked(spec, self._launcher.notify_socket)
+        if not beside:
+            order["environment"] |= await invited(spec, attempt, self._invitations)
         if spec.module is not None and not beside:
-            order["environment"] |= hosted.told(spec, ports, secrets, self._launcher.master_socket)
-        order["environment"] |= notice_of(spec, self._launcher.notify_socket)
+            order["environment"] |= hosted.terms_of(spec, attempt, ports, secrets, master)
         return order | {"without": sorted(self._secrets.withheld() | OTHERS)}
 
     # --- what happens -----------------------------------------------------------------------------------------------
@@ -411,7 +418,7 @@ def _order(
         "worker": spec.id,
         "attempt": attempt,
         "argv": hosted.command(spec, section) if spec.module is not None else integrated.command(section, ports),
-        "environment": environment_of(section, ports, secrets),
+        "environment": environment_of(section, secrets),
         "logs": _logs(spec),
     }
     if section.working_directory:

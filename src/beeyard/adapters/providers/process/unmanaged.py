@@ -25,7 +25,7 @@ from beeyard.adapters.providers.process import discovery, identity
 from beeyard.adapters.providers.process.counters import Counters
 from beeyard.adapters.providers.process.measuring import Measuring
 from beeyard.adapters.providers.process.unmanaged_section import KILL, UnmanagedSection
-from beeyard.adapters.surroundings import OTHERS, variables
+from beeyard.adapters.surroundings import OTHERS, told
 from beeyard.domain.errors import Problem, Refused, Rejected, Unavailable
 from beeyard.domain.limits import Hold
 from beeyard.domain.messages import Exit, Handle
@@ -107,7 +107,9 @@ class UnmanagedProvider:
             wrong.append(Problem("package", spec.package, "no package: it is found, not started"))
         return [*wrong, *section.unfit(spec)]
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> Equipment:
+    def equip(
+        self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str], image: str = ""
+    ) -> Equipment:
         text = "{worker} is found, not started: it can't run from {package}"
         raise Refused("package_not_for", text, worker=spec.id, package=manifest.name, hint="drop its `package:`")
 
@@ -116,8 +118,10 @@ class UnmanagedProvider:
 
     def require_allowed(self, spec: WorkerSpec, act: Act) -> None:
         section = _section(spec)
-        if act == "stop" and not section.control.can_terminate:
+        if act != "restart" and not section.control.can_terminate:
             hint = "set control.can_terminate: true; or let it go with enabled: false, or remove"
+        elif act == "kill" and not section.control.allows(KILL):
+            hint = "name SIGKILL among its control.allowed_signals, or stop it without force"
         elif act == "restart" and not section.control.can_restart:
             hint = "set control.can_restart: true"
         elif act == "restart" and not section.may_end():
@@ -125,7 +129,7 @@ class UnmanagedProvider:
         else:
             return
         text = "{worker} is not Beeyard's own: it may not be {done}"
-        done = "stopped" if act == "stop" else "restarted"
+        done = {"stop": "stopped", "restart": "restarted", "kill": "killed"}[act]
         raise Refused("worker_unmanaged", text, worker=spec.id, done=done, hint=hint)
 
     # --- finding and finding again ----------------------------------------------------------------------------------
@@ -296,9 +300,9 @@ class UnmanagedProvider:
 
     async def exec(self, spec: WorkerSpec, command: tuple[str, ...], timeout: float) -> Answer:
         watched = self._watched.get(spec.id)
-        environment = variables(watched.handle.ports if watched is not None else {})
-        argv = identity.resolve(command, environment)
-        return await self._run(spec.id, watched.attempt if watched else 0, argv, environment, timeout)
+        attempt, ports = (watched.attempt, watched.handle.ports) if watched is not None else (0, {})
+        environment = told(spec, attempt, ports)
+        return await self._run(spec.id, attempt, identity.resolve(command, environment), environment, timeout)
 
     async def _run(
         self, worker: str, attempt: int, argv: Sequence[str], environment: Mapping[str, str], timeout: float

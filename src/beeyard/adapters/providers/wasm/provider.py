@@ -14,6 +14,7 @@ from beeyard.adapters.apartments.attempt import Attempt, Order
 from beeyard.adapters.apartments.provider import Within
 from beeyard.adapters.means import Means
 from beeyard.adapters.providers.wasm.section import PackagedWasm, WasmSection, section_type
+from beeyard.adapters.surroundings import told
 from beeyard.domain.errors import Problem, Refused, Rejected
 from beeyard.domain.limits import UNLIMITED
 from beeyard.domain.messages import Handle
@@ -61,7 +62,9 @@ class WasmProvider(Within):
             return mismatch.problems
         return [*_unfit(section), *_malformed(section), *_meaningless(spec)]
 
-    def equip(self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str]) -> Equipment:
+    def equip(
+        self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str], image: str = ""
+    ) -> Equipment:
         section = _section(spec)
         entry = manifest.process
         if not section.module:
@@ -91,6 +94,7 @@ class WasmProvider(Within):
             self._compiled = Compiled()
         section = _section(order.spec)
         environment = {name: filled(value, secrets) for name, value in section.environment.items()}
+        environment |= told(order.spec, order.number, {})
         return WasmAttempt(order, section, environment, self._compiled)
 
     def describe(self, spec: WorkerSpec) -> dict[str, str | bool]:
