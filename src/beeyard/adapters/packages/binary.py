@@ -7,13 +7,14 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from beeyard.domain.errors import BeeyardError, NotFound, Unavailable
+from beeyard.adapters.stored import Stored
+from beeyard.domain.errors import BeeyardError, Unavailable
 from beeyard.domain.locked import Locked
-from beeyard.domain.packages import Description, Manifest, Platform, Receipt, runs_on
+from beeyard.domain.packages import Description, Manifest, Platform, runs_on
 from beeyard.domain.sources import RepositorySpec
 from beeyard.ports.fetcher import Fetcher
 from beeyard.ports.package_manager import Installed, Offered, Remembered, Tell
-from beeyard.ports.package_store import Damage, Depth, PackageStore, Reclaimed
+from beeyard.ports.package_store import Damage, PackageStore
 from beeyard.ports.repository import Offer, Repository
 
 AT_ONCE = 8
@@ -25,11 +26,10 @@ class _Opened(Struct):
     repository: Repository
 
 
-class BinaryManager:
+class BinaryManager(Stored):
     """Implements ports.package_manager.PackageManager.
 
-    `store` opens the one below `root`, where nothing is made before the first install. `opened` makes the repository
-    that a spec describes; one is kept for each name, until its spec changes.
+    `opened` makes the repository that a spec describes; one is kept for each name, until its spec changes.
     """
 
     name = "binary"
@@ -43,35 +43,15 @@ class BinaryManager:
         platform: Platform,
         opened: Callable[[RepositorySpec], Awaitable[Repository]],
     ) -> None:
-        self._root = root
-        self._open_store = store
-        self._opened: PackageStore | None = None
-        self._fetcher = fetcher
+        super().__init__(root, store, fetcher)
         self._platform = platform
         self._open = opened
         self._repositories: dict[str, _Opened] = {}
         self._described: dict[tuple[str, str], Description] = {}
         self._asking = asyncio.Semaphore(AT_ONCE)
 
-    @property
-    def _store(self) -> PackageStore:
-        """Raises Unavailable, Invalid."""
-        if self._opened is None:
-            self._opened = self._open_store(self._root)
-        return self._opened
-
-    async def wake(self) -> None:
-        def sweep() -> None:
-            self._store.recover()
-            self._fetcher.sweep()
-
-        if self._root.exists():
-            await asyncio.to_thread(sweep)
-
     async def facts(self, repositories: Sequence[RepositorySpec]) -> list[Installed]:
-        if not self._root.exists():
-            return []
-        return [self._installed(receipt) for receipt in await asyncio.to_thread(self._store.receipts)]
+        return [self._installed(receipt) for receipt in await self._receipts()]
 
     async def offers(self, repository: RepositorySpec, package: str) -> list[Offered]:
         source = await self._refreshed(repository)
@@ -113,34 +93,12 @@ class BinaryManager:
             receipt = await self._store.install(description, payload, repository.name, source.trust)
         return self._installed(receipt)
 
-    async def use(self, installed: Installed, owner: str) -> None:
-        await self._store.use(await self._receipt(installed), owner)
-
-    async def disuse(self, installed: Installed, owner: str) -> None:
-        await self._store.disuse(await self._receipt(installed), owner)
-
-    async def hold(self, installed: Installed, why: str) -> Installed:
-        receipt = await self._receipt(installed)
-        async with self._store.locked(installed.manifest.name):
-            return self._installed(await self._store.hold(receipt, why))
-
-    async def verify(self, installed: Installed, depth: Depth) -> list[Damage]:
-        return await self._store.verify(await self._receipt(installed), depth)
-
     async def repair(self, repository: RepositorySpec, installed: Installed, tell: Tell) -> list[Damage]:
         receipt = await self._receipt(installed)
         source = await self._repository(repository)
         locked = self._store.locked(installed.manifest.name)
         async with self._payload(source, receipt.description, tell) as payload, locked:
             return await self._store.repair(receipt, payload)
-
-    async def remove(self, installed: Installed) -> None:
-        receipt = await self._receipt(installed)
-        async with self._store.locked(installed.manifest.name):
-            await self._store.remove(receipt)
-
-    async def collect(self, needed: frozenset[str], *, keep: int, dry_run: bool) -> Reclaimed:
-        return await self._store.collect(needed, keep=keep, dry_run=dry_run)
 
     def _payload(self, source: Repository, description: Description, tell: Tell) -> "_Payload":
         return _Payload(self._fetcher, source, description, tell)
@@ -183,27 +141,6 @@ class BinaryManager:
 
     def _known(self, repository: RepositorySpec, digest: str) -> Description:
         return self._described[repository.name, digest]
-
-    def _installed(self, receipt: Receipt) -> Installed:
-        description = receipt.description
-        return Installed(
-            manifest=description.manifest,
-            digest=description.digest,
-            path=self._store.path(receipt),
-            manager=self.name,
-            repository=receipt.repository,
-            trust=receipt.trust,
-            size=description.size,
-            installed_at=receipt.installed_at,
-            held=receipt.held,
-            packed=description.payload.size,
-        )
-
-    async def _receipt(self, installed: Installed) -> Receipt:
-        for receipt in await asyncio.to_thread(self._store.receipts):
-            if receipt.description.digest == installed.digest:
-                return receipt
-        raise NotFound("package_not_installed", "{package} is not installed any more", package=str(installed))
 
 
 class _Payload:
