@@ -5,6 +5,7 @@ For other bytes from the same input it takes another version of the zstd library
 
 import os
 import sys
+from abc import ABC, abstractmethod
 
 if sys.version_info >= (3, 14):
     from compression import zstd as zstd
@@ -30,7 +31,25 @@ def compressor() -> zstd.ZstdCompressor:
     )
 
 
-class Content:
+class Pieces(ABC):
+    """Bytes that come in pieces, as many at a time as there happen to be."""
+
+    @abstractmethod
+    def some(self, most: int) -> bytes:
+        """Up to so many bytes, and none only at the end. Raises Malformed."""
+
+    def exactly(self, count: int) -> bytes:
+        """So many bytes. Raises Malformed."""
+        pieces = []
+        while count:
+            if not (piece := self.some(count)):
+                raise Malformed("ends too early")
+            pieces.append(piece)
+            count -= len(piece)
+        return b"".join(pieces)
+
+
+class Content(Pieces):
     """What is compressed in a file, from its beginning to its end."""
 
     def __init__(self, file: int) -> None:
@@ -50,16 +69,6 @@ class Content:
                 raise Malformed(f"is not compressed as it ought to be: {error}") from None
         taken, self._ready = self._ready[:most], self._ready[most:]
         return taken
-
-    def exactly(self, count: int) -> bytes:
-        """So many bytes. Raises Malformed."""
-        pieces = []
-        while count:
-            if not (piece := self.some(count)):
-                raise Malformed("ends too early")
-            pieces.append(piece)
-            count -= len(piece)
-        return b"".join(pieces)
 
     def finish(self) -> None:
         """Nothing may follow. Raises Malformed."""

@@ -7,7 +7,7 @@ import os
 import zlib
 from typing import Protocol
 
-from beeyard.adapters.archives.codec import PIECE, WIDEST, Malformed, zstd
+from beeyard.adapters.archives.codec import PIECE, WIDEST, Malformed, Pieces, zstd
 
 _GZIP = 31
 """The widest window, and a header of gzip's."""
@@ -25,7 +25,7 @@ class _Frame(Protocol):
     def decompress(self, data: bytes, most: int) -> bytes: ...
 
 
-class Layer:
+class Layer(Pieces):
     """One layer. `kind`: how it is compressed, `gzip`, `zstd` or `tar` for not at all; `most` bytes may come of it."""
 
     def __init__(self, file: int, kind: str, most: int) -> None:
@@ -53,16 +53,6 @@ class Layer:
         if self._left < 0:
             raise Malformed("holds so many bytes in so few that it is a bomb and no image")
         return taken
-
-    def exactly(self, count: int) -> bytes:
-        """So many bytes. Raises Malformed."""
-        pieces = []
-        while count:
-            if not (piece := self.some(count)):
-                raise Malformed("ends too early")
-            pieces.append(piece)
-            count -= len(piece)
-        return b"".join(pieces)
 
     def skip(self, count: int) -> None:
         """Pass over so many bytes. Raises Malformed."""

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -62,7 +61,11 @@ class Starting:
                 self._following.tell(key, "exited", known.exit)
             return known.handle
         self._require_alone(spec.id, attempt)
-        order = partial(_order, spec, section, self._owner, attempt, ports, secrets, notices, invite)
+
+        async def order() -> dict[str, Any]:
+            """Anew for each request: what it registers with lives for minutes, and its image may take longer."""
+            return body(spec, section, self._owner, attempt, ports, secrets, time.time(), notices, await invite())
+
         with self._following.left_to(key):
             return await self._launch(spec, section, attempt, order)
 
@@ -147,20 +150,6 @@ class Starting:
             return str(found["Id"])
         text = "a container {name} exists that is not Beeyard's"
         raise Rejected("container_name_taken", text, hint="rename or remove it", name=called) from error
-
-
-async def _order(
-    spec: WorkerSpec,
-    section: DockerSection,
-    owner: str,
-    attempt: int,
-    ports: Mapping[str, int],
-    secrets: Mapping[str, Secret],
-    notices: str,
-    invite: Invite,
-) -> dict[str, Any]:
-    invitation = await invite()
-    return body(spec, section, owner, attempt, ports, secrets, time.time(), notices, invitation)
 
 
 def _holding(handle: Handle, words: Mapping[str, str]) -> Handle:
