@@ -40,7 +40,7 @@ from beeyard.application.secrets import Definitions
 from beeyard.application.supervisor import CLOCK_SET, Supervisor
 from beeyard.application.tokens import Tokens
 from beeyard.application.views import WorkerDetail
-from beeyard.domain import lifecycle, order
+from beeyard.domain import aging, order
 from beeyard.domain.errors import BeeyardError, NotFound, Refused
 from beeyard.domain.health import Health
 from beeyard.domain.master import MasterSpec, require_address
@@ -441,7 +441,7 @@ class Master(PackageCalls):
         """One that is done, if its time is over still; while another worker needs it, it stays."""
 
         def require_due() -> None:
-            found = lifecycle.due(self.find(name)[0].worker)
+            found = aging.due(self.find(name)[0].worker)
             if found is None or found[1] > self.clock.now().mono:
                 raise Refused("worker_wanted", "{worker} is not to be forgotten yet", worker=name)
 

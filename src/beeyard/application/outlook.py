@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from beeyard.application.views import Coming
-from beeyard.domain.lifecycle import due, gave_up
+from beeyard.domain.aging import due
+from beeyard.domain.lifecycle import gave_up
 from beeyard.domain.messages import Handle, Now
 from beeyard.domain.spec import Condition, StopStep
 from beeyard.domain.values import signal_name

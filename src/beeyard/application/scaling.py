@@ -20,8 +20,8 @@ from beeyard.application.loads import load
 from beeyard.application.records import Records
 from beeyard.application.supervisor import Supervisor
 from beeyard.application.views import ScalingView
+from beeyard.domain.ending import RESTING
 from beeyard.domain.errors import BeeyardError
-from beeyard.domain.lifecycle import RESTING
 from beeyard.domain.messages import Asked, Event
 from beeyard.domain.scaling import Past, Scaling, decide
 from beeyard.domain.values import instance_of, number_of

@@ -16,14 +16,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from beeyard.domain import lifetime, restart
+from beeyard.domain import aging, ending, lifetime
 from beeyard.domain.health import Health
-from beeyard.domain.limits import ENDINGS, FINAL, MOST_RAISED, RAISE, LimitName, amount
+from beeyard.domain.limits import FINAL
 from beeyard.domain.messages import (
     Asked,
     Begun,
     Blocked,
-    Bury,
     CancelTimer,
     ContactLost,
     ContactRegained,
@@ -56,16 +55,13 @@ from beeyard.domain.messages import (
     Said,
     SetTimer,
     Terminate,
-    Timer,
     Unwatch,
     Watch,
 )
 from beeyard.domain.restart import ORDINARY, Outside
-from beeyard.domain.spec import Trigger, needs_restart
+from beeyard.domain.spec import needs_restart
 from beeyard.domain.worker import (
     Cause,
-    CauseKind,
-    Death,
     Down,
     Failed,
     Phase,
@@ -76,16 +72,12 @@ from beeyard.domain.worker import (
     Waiting,
     Wanted,
     Worker,
-    describe,
 )
 
 KILL_AGAIN = 10.0
 """Seconds between two kills of a tree that does not die: a process in uninterruptible sleep ends only later."""
 FORGET_AGAIN = 60.0
 """Seconds between two tries to forget a worker that is still needed, or while nothing can be written."""
-RESTING = "on standby"
-"""Why an instance is down that its group can do without."""
-
 Step = tuple[Worker, list[Effect]]
 
 
@@ -118,7 +110,7 @@ def resume(worker: Worker, now: Now) -> list[Effect]:
             return [Launch(attempt)]
         case Running(attempt=attempt, handle=handle):
             restrict: list[Effect] = [Restrict(attempt)] if worker.phase.limits_due else []
-            return restrict + ([Watch(attempt, handle)] if _watched(worker) else []) + _timer(worker)
+            return restrict + ([Watch(attempt, handle)] if _watched(worker) else []) + aging.timer(worker)
         case Stopping(attempt=attempt, step=taken, deadline=deadline):
             steps = worker.spec.stop
             last = Terminate(attempt, steps[taken - 1], taken) if taken <= len(steps) else Kill(attempt)
@@ -126,20 +118,9 @@ def resume(worker: Worker, now: Now) -> list[Effect]:
         case Waiting(until=at) | Failed(retry_at=float(at)):
             return [SetTimer("retry", at, worker.serial)]
         case Down():
-            return list(_timer(worker))
+            return list(aging.timer(worker))
         case Failed():
             return []
-
-
-def due(worker: Worker) -> tuple[Timer, float] | None:
-    """The moment at which its spec wants something of it for its age alone; None where there is no such."""
-    bounds, phase = worker.spec.lifetime, worker.phase
-    if isinstance(phase, Running) and bounds.max is not None and not phase.handle.waits:
-        term = lifetime.term(bounds.max, worker.spec.restart.jitter, worker.id, phase.attempt)
-        return "lifetime", phase.since + term
-    if isinstance(phase, Down) and phase.done is not None and bounds.after is not None:
-        return "forget", phase.done + bounds.after
-    return None
 
 
 def gave_up(worker: Worker) -> bool:
@@ -163,12 +144,12 @@ def _follows(worker: Worker, now: Now, effects: list[Effect]) -> Worker:
     current = wanted.up and phase.generation == wanted.generation
     match phase:
         case Down() if wanted.up and not current:
-            effects += [CancelTimer(), Prepare()] if due(worker) else [Prepare()]
+            effects += [CancelTimer(), Prepare()] if aging.due(worker) else [Prepare()]
             return replace(worker, phase=Preparing(wanted.generation), health=Health())
         case Preparing() | Waiting() | Failed() if not current:
             if not isinstance(phase, Preparing):
                 effects.append(CancelTimer())
-            reason = RESTING if wanted.rests else "stopped before it started"
+            reason = ending.RESTING if wanted.rests else "stopped before it started"
             return replace(worker, phase=Down(phase.generation, reason))
         case Waiting() if phase.until <= now.mono:
             return _again(worker, effects)
@@ -305,9 +286,9 @@ def respecified(worker: Worker, phase: Phase, event: Respecified, now: Now, outs
     if restricted and isinstance(phase, Starting | Running):
         phase = replace(phase, limits_due=True)
         worker = replace(worker, phase=phase)
-    if due(worker) != due(replace(worker, spec=old)):
+    if aging.due(worker) != aging.due(replace(worker, spec=old)):
         worker = replace(worker, serial=worker.serial + 1)
-        effects += _timer(worker) or [CancelTimer()]
+        effects += aging.timer(worker) or [CancelTimer()]
     if not isinstance(phase, Running):
         return worker, effects
     if restricted:
@@ -345,7 +326,7 @@ def launched(worker: Worker, phase: Starting, event: Launched, now: Now, outside
     """It runs, or will."""
     running = taken_up(worker, phase.generation, phase.attempt, event.handle, now)
     running = replace(running, limits_due=phase.limits_due)
-    worker = _aging(replace(worker, phase=running, ports=event.handle.ports))
+    worker = aging.numbered(replace(worker, phase=running, ports=event.handle.ports))
     return worker, resume(worker, now)
 
 
@@ -361,7 +342,7 @@ def begun(worker: Worker, phase: Running, event: Begun, now: Now, outside: Outsi
         status=phase.status,
         limits_due=phase.limits_due,
     )
-    worker = _aging(replace(worker, phase=running, serial=worker.serial + 1))
+    worker = aging.numbered(replace(worker, phase=running, serial=worker.serial + 1))
     return worker, resume(worker, now)
 
 
@@ -383,25 +364,25 @@ def taken_up(worker: Worker, generation: int, attempt: int, handle: Handle, now:
 def launch_failed(worker: Worker, phase: Starting, event: LaunchFailed, now: Now, outside: Outside) -> Step:
     """It could not even start: an ending like any other for the restart policy."""
     cause = Cause("launch", event.reason, refusal=event.refusal)
-    return _ended(worker, phase, Exit(note=event.reason), cause, now, outside, [])
+    return ending.ended(worker, phase, Exit(note=event.reason), cause, now, outside, [])
 
 
 def exited(worker: Worker, phase: Starting | Running, event: Exited, now: Now, outside: Outside) -> Step:
     """It ended by itself, or by a hand that is not ours."""
     effects: list[Effect] = [Unwatch(), Destroy(phase.attempt, worker.provider)]
-    if due(worker):
+    if aging.due(worker):
         effects.append(CancelTimer())
         worker = replace(worker, serial=worker.serial + 1)
-    cause = _cause(event.exit, worker)
+    cause = ending.cause_of(event.exit, worker)
     if cause.kind == "oom":
-        worker = _raised(worker, "memory.max_rss")
-    return _ended(worker, phase, event.exit, cause, now, outside, effects)
+        worker = ending.raised(worker, "memory.max_rss")
+    return ending.ended(worker, phase, event.exit, cause, now, outside, effects)
 
 
 def exited_stopping(worker: Worker, phase: Stopping, event: Exited, now: Now, outside: Outside) -> Step:
     """It ended because we ended it."""
     effects: list[Effect] = [CancelTimer(), Destroy(phase.attempt, worker.provider)]
-    return _ended(worker, phase, event.exit, phase.cause, now, outside, effects)
+    return ending.ended(worker, phase, event.exit, phase.cause, now, outside, effects)
 
 
 def lived_out(worker: Worker, phase: Running, event: Fired, now: Now, outside: Outside) -> Step:
@@ -429,7 +410,7 @@ def rested(worker: Worker, phase: Running, event: Rested, now: Now, outside: Out
 
 def forgotten(worker: Worker, phase: Down, event: Fired, now: Now, outside: Outside) -> Step:
     """It was done for as long as its spec wants it kept; asked again until it is gone."""
-    if due(worker) is None:
+    if aging.due(worker) is None:
         return worker, []
     worker = replace(worker, serial=worker.serial + 1)
     return worker, [Forget(), SetTimer("forget", now.mono + FORGET_AGAIN, worker.serial)]
@@ -512,7 +493,7 @@ def exceeded(worker: Worker, phase: Running, event: Exceeded, now: Now, outside:
     if event.act == "immediate_kill":
         return _killed(worker, phase, cause, now, effects), effects
     if event.act == "restart_adjusted":
-        worker = _raised(worker, event.limit)
+        worker = ending.raised(worker, event.limit)
     return _stop(worker, phase, cause, now, effects), effects
 
 
@@ -537,11 +518,13 @@ def master_restarted(
 ) -> Step:
     """It ended with the master that it ran within: wanted up it starts anew, at once and outside the budget."""
     wanted = worker.wanted
-    decision = "starts anew" if wanted.up else _down(wanted)
+    decision = "starts anew" if wanted.up else ending.stays_down(wanted)
     cause = Cause("host", "the master restarted")
     effects: list[Effect] = [Unwatch(), CancelTimer(), Destroy(phase.attempt, worker.provider)]
     ready_for = 0.0 if phase.ready_since is None else now.mono - phase.ready_since
-    worker = _buried(worker, phase, Exit(note="it ended with its master"), cause, decision, now, ready_for, effects)
+    worker = ending.buried(
+        worker, phase, Exit(note="it ended with its master"), cause, decision, now, ready_for, effects
+    )
     if wanted.up and wanted.generation == phase.generation:
         wanted = replace(wanted, generation=wanted.generation + 1)
     return replace(worker, wanted=wanted, phase=Down(phase.generation, decision)), effects
@@ -557,13 +540,13 @@ def host_restarted(worker: Worker, phase: Phase, event: HostRestarted, now: Now,
     down = Down(worker.wanted.generation)
     if isinstance(phase, Starting | Running | Stopping):
         cause = Cause("host", "the host restarted")
-        worker = _buried(worker, phase, Exit(note="the host restarted"), cause, "starts anew", now, 0.0, effects)
+        worker = ending.buried(worker, phase, Exit(note="the host restarted"), cause, "starts anew", now, 0.0, effects)
     elif not up and isinstance(phase, Down) and phase.done is not None and worker.death is not None:
         # The monotonic clock began anew; only the other one tells how long ago it was.
         down = replace(down, done=now.mono - max(0.0, now.wall - worker.death.at))
     wanted = replace(worker.wanted, on=up, generation=worker.wanted.generation + 1, leave=False, force=False)
-    worker = _aging(replace(worker, wanted=wanted, phase=down, failures=(), trial=False))
-    return worker, effects + _timer(worker)
+    worker = aging.numbered(replace(worker, wanted=wanted, phase=down, failures=(), trial=False))
+    return worker, effects + aging.timer(worker)
 
 
 def host_left(worker: Worker, now: Now) -> Worker:
@@ -580,135 +563,6 @@ def host_left(worker: Worker, now: Now) -> Worker:
         case Starting():
             phase = replace(phase, since=now.mono)
     return replace(worker, phase=phase, failures=())
-
-
-# --- endings --------------------------------------------------------------------------------------------------------
-
-
-def _ended(
-    worker: Worker,
-    phase: Starting | Running | Stopping,
-    exit: Exit,
-    cause: Cause,
-    now: Now,
-    outside: Outside,
-    effects: list[Effect],
-) -> Step:
-    """One end: what was asked for is not judged, everything else is."""
-    ready_since = None if isinstance(phase, Starting) else phase.ready_since
-    ready_for = 0.0 if ready_since is None else now.mono - ready_since
-    was_asked = isinstance(phase, Stopping) and cause.kind == "operator"
-    if was_asked or not worker.wanted.up or worker.wanted.generation != phase.generation:
-        decision = _as_asked(worker, cause)
-        worker = _buried(worker, phase, exit, cause, decision, now, ready_for, effects)
-        if cause.kind == "lifetime" and not worker.wanted.on and worker.spec.restart.policy == "never":
-            return _done(worker, phase, decision, now, effects), effects
-        return replace(worker, phase=Down(phase.generation, decision)), effects
-    if cause.final:
-        reason = f"{cause.detail}; down until it is asked for"
-        worker = _buried(worker, phase, exit, cause, "stays down until it is asked for", now, ready_for, effects)
-        return replace(worker, phase=Failed(phase.generation, reason)), effects
-    policy = worker.spec.restart
-    failures = restart.counted(policy, worker.failures, now.mono, ready_for)
-    ending = restart.Ending(exit.success, _TRIGGERS.get(cause.kind, "exit"), cause.severity)
-    trial = worker.trial and not restart.recovered(policy, ready_for)
-    verdict = restart.judge(policy, ending, failures, now.mono, outside, trial=trial)
-    worker = _buried(worker, phase, exit, cause, verdict.reason, now, ready_for, effects)
-    worker = replace(worker, failures=failures, serial=worker.serial + 1)
-    match verdict:
-        case restart.Retry(at=at, reason=reason):
-            if at > now.mono:
-                effects.append(SetTimer("retry", at, worker.serial))
-            return replace(worker, phase=Waiting(phase.generation, at, reason)), effects
-        case restart.Rest(reason=reason):
-            return _done(worker, phase, reason, now, effects), effects
-        case restart.GiveUp(reason=reason, retry_at=retry_at):
-            if retry_at is not None:
-                effects.append(SetTimer("retry", retry_at, worker.serial))
-            return replace(worker, phase=Failed(phase.generation, reason, retry_at)), effects
-
-
-def _as_asked(worker: Worker, cause: Cause) -> str:
-    """What follows an end that is not judged, in words."""
-    if worker.wanted.up:
-        return "started anew at once, outside the budget" if cause.kind == "lifetime" else "another start was asked for"
-    if cause.kind == "idle":
-        return "stays down until it is asked for"
-    never = cause.kind == "lifetime" and worker.spec.restart.policy == "never"
-    return "stays down: restart policy is never" if never else _down(worker.wanted)
-
-
-def _done(worker: Worker, phase: Starting | Running | Stopping, reason: str, now: Now, effects: list[Effect]) -> Worker:
-    """Down, and by its restart policy nothing follows: from now on its time runs."""
-    worker = _aging(replace(worker, phase=Down(phase.generation, reason, now.mono)))
-    effects += _timer(worker)
-    return worker
-
-
-def _aging(worker: Worker) -> Worker:
-    """With a number for the timer of its age, if there is something to wait for."""
-    return worker if due(worker) is None else replace(worker, serial=worker.serial + 1)
-
-
-def _timer(worker: Worker) -> list[Effect]:
-    """The timer of its age, if there is something to wait for."""
-    found = due(worker)
-    return [] if found is None else [SetTimer(*found, worker.serial)]
-
-
-def _down(wanted: Wanted) -> str:
-    return RESTING if wanted.rests else "stays down, as asked"
-
-
-def _buried(
-    worker: Worker,
-    phase: Starting | Running | Stopping,
-    exit: Exit,
-    cause: Cause,
-    decision: str,
-    now: Now,
-    ready_for: float,
-    effects: list[Effect],
-) -> Worker:
-    """The worker with its death record; the last lines come later, by the effect."""
-    effects.append(Bury(phase.attempt))
-    pid = None if isinstance(phase, Starting) else phase.handle.state.get("pid")
-    death = Death(
-        attempt=phase.attempt,
-        at=now.wall,
-        cause=cause,
-        exit=exit,
-        uptime=max(0.0, now.mono - phase.since),
-        was_ready=ready_for > 0,
-        decision=decision,
-        pid=pid,
-    )
-    return replace(worker, death=death, health=Health(), over={})
-
-
-_TRIGGERS: dict[CauseKind, Trigger] = {"probe": "health", "limit": "resource", "oom": "resource"}
-"""What the restart policy calls an end of this kind; any other is an exit."""
-
-
-def _cause(exit: Exit, worker: Worker) -> Cause:
-    if exit.oom:
-        limit = worker.limits.bounds.get("memory.max_rss")
-        if limit is None or limit.policy not in ENDINGS:
-            return Cause("oom", describe(exit))
-        text = f"memory.max_rss: over {amount('memory.max_rss', limit.bound)}, {describe(exit)}"
-        return Cause("oom", text, final=limit.policy in FINAL)
-    if exit.signal is not None:
-        return Cause("signal", describe(exit))
-    return Cause("unknown" if exit.code is None else "exit", describe(exit))
-
-
-def _raised(worker: Worker, name: LimitName) -> Worker:
-    """With this bound raised for the next attempts, if that is its policy and it may be raised still."""
-    limit = worker.spec.limits.bounds.get(name)
-    if limit is None or limit.policy != "restart_adjusted":
-        return worker
-    factor = min(worker.raised.get(name, 1.0) * RAISE, MOST_RAISED)
-    return replace(worker, raised={**worker.raised, name: factor})
 
 
 def _watched(worker: Worker) -> bool:

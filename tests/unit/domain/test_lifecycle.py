@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from beeyard.domain import lifecycle, messages, worker
+from beeyard.domain import aging, lifecycle, messages, worker
 from beeyard.domain.lifecycle import KILL_AGAIN, PHASES, TRANSITIONS, ignore, resume, step
 from beeyard.domain.lifetime import Lifetime, Quiet
 from beeyard.domain.limits import ENDINGS, Ending, Limit, Limits, Policy, Severity
@@ -672,7 +672,7 @@ class World:
         if isinstance(phase, Waiting | Stopping):
             assert self.timer is not None
             assert self.timer.serial == self.worker.serial
-        if due := lifecycle.due(self.worker):
+        if due := aging.due(self.worker):
             assert self.timer is not None, "its time comes, and nobody is told"
             assert (self.timer.timer, self.timer.serial) == (due[0], self.worker.serial)
         elif self.timer is not None and self.timer.serial == self.worker.serial:
@@ -764,12 +764,12 @@ def test_a_master_that_wakes_up_owes_what_the_dead_one_owed(spec: WorkerSpec, da
     for _ in range(length):
         world.act()
     owed = [type(effect) for effect in resume(world.worker, at(world.now))]
-    aging: list[type] = [SetTimer] if lifecycle.due(world.worker) else []
+    old: list[type] = [SetTimer] if aging.due(world.worker) else []
     by_phase: dict[type, list[type]] = {
-        Down: aging,
+        Down: old,
         Preparing: [Prepare],
         Starting: [Launch],
-        Running: ([Watch] if spec.probes or spec.limits.bounds else []) + aging,
+        Running: ([Watch] if spec.probes or spec.limits.bounds else []) + old,
         Stopping: [Terminate, SetTimer],
         Waiting: [SetTimer],
         Failed: [SetTimer],
