@@ -104,6 +104,7 @@ class Attempts:
         self._spare: Spare | None = None
         self._base = {k: v for k, v in os.environ.items() if not k.startswith("BEEYARD_")}
         self.on_exit: Callable[[dict[str, Any]], None] = lambda report: None
+        self.on_end: Callable[[str], None] = lambda worker: None
         self.many: Callable[[], bool] = lambda: False
         self._kills = Kills(holding)
         forest.strays = self._strays
@@ -118,8 +119,8 @@ class Attempts:
 
     # --- starting ---------------------------------------------------------------------------------------------------
 
-    def spawn(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Start an attempt, or find that it was started. Raises SpawnFailed."""
+    def spawn(self, message: Mapping[str, Any], sockets: Sequence[tuple[str, int]] = ()) -> dict[str, Any]:
+        """Start an attempt with these listening sockets, or find that it was started. Raises SpawnFailed."""
         worker, number = message["worker"], message["attempt"]
         known = self._get(worker, number)
         if known is not None:
@@ -132,14 +133,16 @@ class Attempts:
             # So that the program may open /dev/stdout again, which asks for permission on the pipe itself.
             os.fchown(out, message["user"], -1)
             os.fchown(err, message["user"], -1)
-        order = Order.of(message, self._environment(worker, number, message))
+        order = Order.of(message, self._environment(worker, number, message), sockets)
         many = self.many()
         hold = message.get("hold") or {}
         moves = self._holding.moves(hold)
-        spare, self._spare = (None, self._spare) if many and not moves else (self._spare, None)
+        # The one that is ready was born without these sockets.
+        pass_over = bool(sockets) or (many and not moves)
+        spare, self._spare = (None, self._spare) if pass_over else (self._spare, None)
         if spare is None and moves:
             # Its first instruction has to be within the limits: it waits, forked, until it was moved there.
-            spare = Spare.anyhow(self._forest.plant(worker, number), self._spawner)
+            spare = Spare.anyhow(self._forest.plant(worker, number), self._spawner, [fd for _, fd in sockets])
         tree = spare.tree if spare is not None else self._forest.plant(worker, number)
         name = f"{worker}@{number}"
         waiting = [spare.pid] if spare is not None else []
@@ -344,6 +347,7 @@ class Attempts:
     def _leader_ended(self, attempt: Attempt, ending: dict[str, Any]) -> None:
         self._by_pid.pop(attempt.identity.pid, None)
         attempt.exit = ending
+        self.on_end(attempt.worker)
         self._conclude(attempt)
 
     def _conclude(self, attempt: Attempt) -> None:
@@ -426,6 +430,16 @@ class Attempts:
         attempt.held = row.get("held", {})
 
     # --- looking ----------------------------------------------------------------------------------------------------
+
+    def leaders(self, owner: str) -> list[int]:
+        """The pids of the living attempts of a worker, or of a group."""
+        mine = (attempt for attempt in self._all() if owner in (attempt.worker, attempt.worker.partition(".")[0]))
+        return [attempt.identity.pid for attempt in mine if attempt.exit is None]
+
+    def lives(self, worker: str, number: int) -> bool:
+        """Whether its leader has not ended."""
+        attempt = self._get(worker, number)
+        return attempt is not None and attempt.exit is None
 
     def _all(self) -> Iterator[Attempt]:
         return (attempt for numbers in self._table.values() for attempt in numbers.values())

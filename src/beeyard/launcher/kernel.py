@@ -4,11 +4,13 @@ A pid by itself names nothing for long. A process is named by its boot, its pid 
 `Identity` holds the last two, and every look compares the start time.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
 import os
 import signal
+import socket
 import struct
 import time
 from collections.abc import Iterator
@@ -19,8 +21,8 @@ PIDFD_GET_INFO = 0xC040FF0B
 """ioctl on a pidfd, Linux 6.13; with PIDFD_INFO_EXIT (6.15) it tells how a process ended that was not our child."""
 PIDFD_INFO_EXIT = 1 << 3
 CLONE_INTO_CGROUP = 1 << 33
-_CLONE3 = 435
-"""The same number on every architecture."""
+_CLONE3, _PIDFD_GETFD = 435, 438
+"""The same numbers on every architecture."""
 PIDFD_SIGNAL_PROCESS_GROUP = 1 << 2
 PF_KTHREAD = 0x00200000
 EXECVE_PAUSES = tuple(0.0002 * 2**number for number in range(12))
@@ -119,6 +121,37 @@ def open_process(identity: Identity) -> int | None:
         os.close(fd)
         return None
     return fd
+
+
+def listening(pid: int) -> Iterator[tuple[int, socket.socket]]:
+    """Duplicates of the sockets at which a process listens, by its own numbers; none where we may not have them.
+
+    They are the caller's to close.
+
+    To have another's descriptors takes what it takes to trace it (pidfd_getfd(2)): root, or the same user where the
+    kernel lets those (kernel.yama.ptrace_scope).
+    """
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                if not os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
+                    continue
+                fd = int(_SYSCALL(_PIDFD_GETFD, pidfd, int(name), 0))
+                if fd < 0:
+                    return
+                sock = socket.socket(fileno=fd)
+                if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    yield int(name), sock
+                else:
+                    sock.close()
+    except OSError:
+        return
+    finally:
+        os.close(pidfd)
 
 
 def signal_group(fd: int, identity: Identity, signo: int) -> None:

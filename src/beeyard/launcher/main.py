@@ -23,12 +23,14 @@ from beeyard.launcher.connection import Connection
 from beeyard.launcher.holding import holding
 from beeyard.launcher.keeper import Companion, say
 from beeyard.launcher.kernel import Identity
+from beeyard.launcher.leading import MOST, QUIET, run_empty
 from beeyard.launcher.locks import holder, lock
 from beeyard.launcher.loop import Loop
 from beeyard.launcher.paths import Paths
 from beeyard.launcher.protocol import VERSION, Message, pack
 from beeyard.launcher.pumping import PumpClient
 from beeyard.launcher.refusals import SpawnFailed, code_of
+from beeyard.launcher.sockets import Sockets
 from beeyard.launcher.spawn import Spawner
 
 AT_ONCE = 16
@@ -39,6 +41,10 @@ MANY = 8
 
 ALREADY_RUNNING = 4
 """Exit code when another launcher serves this state folder."""
+
+
+OF_SOCKETS = ("listen", "lead", "signal", "kill")
+"""Messages that change what sockets there are or whom connections are led to."""
 
 
 class Launcher:
@@ -56,12 +62,28 @@ class Launcher:
         self.commands = Commands(loop, self.attempts)
         revive = [*_program("launcher", paths), "--", *master]
         self.pump = PumpClient(paths, loop, [*_program("pump", paths), "--", *revive], revive)
+        self.sockets = Sockets(self.pump.keep, self.pump.lose, self.attempts.leaders)
+        self.pump.sockets = self.sockets
+        self.leading = self.sockets.leading
+        self.attempts.on_end = self.leading.stirred
+        self.early: list[tuple[Connection, Message]] | None = None
+        self.ends: dict[tuple[str, int], list[Callable[[], None]]] = {}
         self.master = Companion("master", master, paths.master_lock, loop, lambda: None) if master else None
         self.connections: set[Connection] = set()
         self.ended = False
         loop.watch(listener.fileno(), self._accept)
         loop.busy = lambda: any(connection.inbox for connection in self.connections)
         loop.after_turn.append(self._turn)
+
+    def recall(self) -> None:
+        """Have a predecessor's sockets again. Who wants some, or changes whom they are led to, waits until then."""
+        self.early = []
+        self.pump.recall(self.sockets.take, self._recalled)
+
+    def _recalled(self) -> None:
+        early, self.early = self.early or [], None
+        for connection, message in early:
+            self._handle(connection, message)
 
     def start(self) -> None:
         """Companions first, so that nothing a worker says waits for long."""
@@ -100,6 +122,9 @@ class Launcher:
 
     def _handle(self, connection: Connection, message: Message) -> None:
         kind, number = message.get("type"), message.get("id")
+        if self.early is not None and (message.get("sockets") or kind in OF_SOCKETS):
+            self.early.append((connection, message))
+            return
 
         def answer(**fields: Any) -> None:
             if number is not None:
@@ -144,7 +169,27 @@ class Launcher:
             # Pipes first: the pump opens them by name.
             self.attempts.pipes(message["worker"])
             self.pump.watch(message["worker"], logs)
-        answer(**self.attempts.spawn(message))
+        held = self.sockets.want(message["worker"], message.get("sockets", ()))
+        self.leading.give(message["worker"])
+        for one in held:
+            # Programs expect it; what a predecessor changed is the socket's own, not of its descriptor.
+            if not self.attempts.leaders(one.owner):
+                one.sock.setblocking(True)
+        report = self.attempts.spawn(message, [(one.name, one.sock.fileno()) for one in held])
+        self.leading.stirred(message["worker"])
+        answer(**report)
+
+    def lead(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Lead connections to an attempt that is ready, or to others; harmless twice."""
+        worker, attempt = message["worker"], message["attempt"]
+        if self.attempts.lives(worker, attempt):
+            self.leading.lead(worker, attempt, here=message["here"])
+        answer()
+
+    def listen(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
+        """Have a worker's listening sockets open, these and no others, and answer their ports; harmless twice."""
+        self.sockets.want(message["worker"], message["sockets"])
+        answer(ports=self.sockets.ports(message["worker"], message["sockets"]))
 
     def pipes(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
         """Have pipes for a worker that writes without being a process of ours, and have them copied; harmless twice."""
@@ -166,6 +211,11 @@ class Launcher:
             report = self.attempts.adopt(message["worker"], message["attempt"], identity)
         if report is not None and (logs := message.get("logs")):
             self.pump.watch(message["worker"], logs)
+        if report is not None and (wishes := message.get("sockets")):
+            try:
+                self.sockets.want(message["worker"], wishes)
+            except SpawnFailed as failure:
+                say(f"{message['worker']} alone has its listening sockets: {failure}")
         answer(**(report or {"gone": True}))
 
     def hold(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
@@ -174,13 +224,36 @@ class Launcher:
         answer(**(self.attempts.hold(message["worker"], message["attempt"], message["hold"], limits) or {"gone": True}))
 
     def signal(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
-        """Signal an attempt's process group; numbered signals each once."""
-        self.attempts.signal(message["worker"], message["attempt"], message["signal"], message.get("number"))
-        answer()
+        """Signal an attempt's process group; numbered signals each once. Before the first, those that connect are led
+        to others, if any are ready; with `wait`, the seconds that this step has, for half of them at most."""
+        worker, attempt, number = message["worker"], message["attempt"], message.get("number")
+        most = min(MOST, message.get("wait", 2 * MOST) / 2)
+
+        def send() -> None:
+            self.attempts.signal(worker, attempt, message["signal"], number)
+            answer()
+
+        parted = self.leading.part(worker, attempt) if number == 1 and self.attempts.lives(worker, attempt) else []
+        if parted and most >= QUIET:
+            self.ends.setdefault((worker, attempt), []).append(send)
+            run_empty(self.loop, parted, lambda: self._end(worker, attempt), most)
+        else:
+            if number is not None:
+                self._end(worker, attempt)
+            send()
+
+    def _end(self, worker: str, attempt: int) -> None:
+        """Send what waits for a line to run empty."""
+        for send in self.ends.pop((worker, attempt), ()):
+            send()
 
     def kill(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
         """Kill an attempt's whole tree."""
-        self.attempts.kill(message["worker"], message["attempt"])
+        worker, attempt = message["worker"], message["attempt"]
+        if self.attempts.lives(worker, attempt):
+            self.leading.part(worker, attempt)
+        self._end(worker, attempt)
+        self.attempts.kill(worker, attempt)
         answer()
 
     def forget(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
@@ -192,6 +265,7 @@ class Launcher:
         """The worker was removed."""
         self.pump.unwatch(message["worker"])
         self.attempts.release(message["worker"])
+        self.sockets.release(message["worker"])
         answer()
 
     def table(self, connection: Connection, message: Message, answer: Callable[..., None]) -> None:
@@ -212,6 +286,7 @@ class Launcher:
         answer()
         connection.flush()
         self.ended = True
+        self.sockets.close()
         self.pump.quit(self.loop.stop)
 
     def leave(self, signo: int) -> None:
@@ -234,7 +309,12 @@ class Launcher:
         for other in self.connections:
             other.flush()
         fd = os.memfd_create("beeyard-launcher", 0)
-        state = {**self.attempts.dump(), "listener": self.listener.fileno(), "lock": LOCK[0]}
+        state = {
+            **self.attempts.dump(),
+            "sockets": self.sockets.dump(),
+            "listener": self.listener.fileno(),
+            "lock": LOCK[0],
+        }
         os.write(fd, pack(state)[4:])
         for keep in (self.listener.fileno(), LOCK[0]):
             os.set_inheritable(keep, True)
@@ -248,6 +328,8 @@ HANDLERS: dict[str, Callable[[Launcher, Connection, Message, Callable[..., None]
     for handler in (
         Launcher.hello,
         Launcher.spawn,
+        Launcher.listen,
+        Launcher.lead,
         Launcher.pipes,
         Launcher.run,
         Launcher.adopt,
@@ -302,8 +384,10 @@ def main(paths: Paths, arguments: list[str]) -> int:
     launcher = Launcher(paths, loop, listener, Spawner(file_limit), master)
     if state:
         launcher.attempts.load(state)
+        launcher.sockets.load(state.get("sockets", ()))
     else:
         launcher.attempts.survey()
+        launcher.recall()
     _on_signals(loop, {signal.SIGCHLD: lambda signo: launcher.reap(), signal.SIGTERM: launcher.leave})
     launcher.start()
     gc.freeze()  # A forked child then copies fewer pages.

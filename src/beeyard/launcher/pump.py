@@ -10,6 +10,9 @@ What a launcher may say, each answered with `re`:
     watch   worker, max_size, max_files        -> ok      idempotent; new sizes hold at once
     unwatch worker                             -> ok      after what is in the pipes; harmless twice
     drain   worker                             -> ok      when all that is in the pipes now is on file, or dropped
+    keep    owner, name, wish, users, ready; a socket -> ok      for the next launcher, instead of what has that name
+    lose    owner, name                        -> ok      harmless twice
+    kept                                       -> sockets: what was said of each; the sockets, in this order
     stats                                      -> workers: bytes, dropped_bytes, rotations, cut_lines, error of each
     quit                                       -> ok      after draining all
 
@@ -33,6 +36,7 @@ from beeyard.launcher.protocol import VERSION, Message
 from beeyard.launcher.pump_clients import Client, Clients
 from beeyard.launcher.revival import IGNORED, Revival
 from beeyard.launcher.rotation import mend
+from beeyard.launcher.shelf import Entry, Shelf
 from beeyard.launcher.stream import RETRY_EVERY, Stream
 from beeyard.launcher.voice import voice
 
@@ -71,6 +75,7 @@ class Pump:
         self._streams: dict[int, Stream] = {}
         self._open: dict[Stream, None] = {}  # those with open files, the longest unused first
         self._refused: set[Stream] = set()
+        self._shelf = Shelf()
         self._limit = _most_descriptors()
         self._nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         self._revival = Revival(paths.daemon_log)
@@ -136,7 +141,7 @@ class Pump:
         if stream.log.is_open:
             self._open.pop(stream, None)
             self._open[stream] = None
-            if len(self._open) > min(1024, max(16, (self._limit - SPARE - len(self._streams)) // 2)):
+            if len(self._open) > min(1024, max(16, (self._left() - SPARE) // 2)):
                 oldest = next(iter(self._open))
                 del self._open[oldest]
                 oldest.log.close()
@@ -177,6 +182,15 @@ class Pump:
                     self._settle(message["worker"])
                 case "stats":
                     return {"workers": {worker: _stats(streams) for worker, streams in self._workers.items()}}
+                case "keep":
+                    entry = {field: message[field] for field in ("owner", "name", "wish", "users")}
+                    entry["ready"] = message.get("ready", 0)
+                    self._keep(entry, client.files.popleft())
+                case "lose":
+                    self._shelf.take_away(message["owner"], message["name"])
+                case "kept":
+                    client.giving += [fd for _, fd in self._shelf]
+                    return {"sockets": [entry for entry, _ in self._shelf]}
                 case "quit":
                     for worker in self._workers:
                         self._settle(worker)
@@ -186,7 +200,7 @@ class Pump:
                     return {"error": "unknown"}
         except KeyError as error:
             return {"error": f"{error.args[0]} is missing"}
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError, IndexError) as error:
             return {"error": str(error)}
         return {"ok": True}
 
@@ -207,8 +221,7 @@ class Pump:
             stream.log.max_files = max(0, max_files)
 
     def _opened(self, worker: str, fifos: list[str]) -> tuple[Stream, ...]:
-        if self._limit - len(self._streams) < 2 * SPARE:
-            raise OSError(errno.EMFILE, f"{len(self._workers)} workers fill the limit of {self._limit} open files")
+        self._make_sure()
         folder = self._paths.worker_logs(worker)
         streams: list[Stream] = []
         try:
@@ -219,6 +232,25 @@ class Pump:
                 stream.close()
             raise
         return tuple(streams)
+
+    def _keep(self, entry: Entry, fd: int) -> None:
+        try:
+            if (entry["owner"], entry["name"]) not in self._shelf:
+                self._make_sure()
+        except OSError:
+            os.close(fd)
+            raise
+        self._shelf.put(entry, fd)
+
+    def _left(self) -> int:
+        """Descriptors that neither pipes nor sockets have; of each socket a duplicate goes to the next launcher."""
+        return self._limit - len(self._streams) - 2 * len(self._shelf)
+
+    def _make_sure(self) -> None:
+        """That there is room for one more. Raises OSError."""
+        if self._left() < 2 * SPARE:
+            those = f"{len(self._workers)} workers and {len(self._shelf)} sockets"
+            raise OSError(errno.EMFILE, f"{those} fill the limit of {self._limit} open files")
 
     def _unwatch(self, worker: str) -> None:
         self._settle(worker)

@@ -6,23 +6,27 @@ Knows sockets and the framing; what a message means is the pump's to say.
 import os
 import select
 import socket
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from beeyard.launcher import passing
 from beeyard.launcher.protocol import BrokenPeer, Message, Unpacker, pack
 
 Answer = Callable[["Client", Message], Message]
 
 
 class Client:
-    """One connection."""
+    """One connection. `files`: open files that came with its messages; `giving`: those that go with the next answer."""
 
-    __slots__ = ("greeted", "outgoing", "peer", "unpacker")
+    __slots__ = ("files", "giving", "greeted", "outgoing", "peer", "unpacker")
 
     def __init__(self, peer: socket.socket) -> None:
         self.peer = peer
         self.unpacker = Unpacker()
-        self.outgoing = bytearray()
+        self.outgoing = passing.Outgoing()
+        self.files: deque[int] = deque()
+        self.giving: list[int] = []
         self.greeted = False
 
 
@@ -67,8 +71,11 @@ class Clients:
         """Send what can be sent at once, and be gone."""
         for client in list(self):
             self._send(client)
+            self._lose(client)
         with suppress(OSError):
             os.unlink(self._path)
+        self._listener.close()
+        self._epoll.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -79,7 +86,7 @@ class Clients:
 
     def _receive(self, client: Client) -> None:
         try:
-            data = client.peer.recv(1 << 16)
+            data = passing.receive(client.peer, 1 << 16, client.files)
             messages = client.unpacker.feed(data)
         except BlockingIOError:
             return
@@ -87,23 +94,31 @@ class Clients:
             self._lose(client)
             return
         for message in messages:
-            client.outgoing += pack({"re": message.get("id"), **self._answer(client, message)})
+            answer = pack({"re": message.get("id"), **self._answer(client, message)})
+            try:
+                client.outgoing.add(answer, client.giving)
+            except OSError:  # There is no room for the duplicates: whoever asked has to do without.
+                self._lose(client)
+                return
+            client.giving.clear()
         if not data or not self._send(client):
             self._lose(client)
 
     def _send(self, client: Client) -> bool:
         """Send what the socket takes; the rest when it takes more. False: it is broken."""
         try:
-            while client.outgoing:
-                del client.outgoing[: client.peer.send(client.outgoing)]
+            while client.outgoing.data:
+                client.outgoing.send(client.peer)
         except BlockingIOError:
             pass
         except OSError:
             return False
-        waiting = select.EPOLLOUT if client.outgoing else 0
+        waiting = select.EPOLLOUT if client.outgoing.data else 0
         self._epoll.modify(client.peer, select.EPOLLIN | waiting)
         return True
 
     def _lose(self, client: Client) -> None:
         if self._clients.pop(client.peer.fileno(), None):
             client.peer.close()
+            client.outgoing.close()
+            passing.close(client.files)

@@ -1,14 +1,18 @@
 """The launcher's end of the pump: starts it, reconnects to it, and tells it again what it has to copy."""
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from beeyard.launcher.connection import Connection
+from beeyard.launcher.held import Held
 from beeyard.launcher.keeper import Companion, say
 from beeyard.launcher.loop import Loop
 from beeyard.launcher.paths import Paths
 from beeyard.launcher.protocol import VERSION, Message
+from beeyard.launcher.shelf import Entry
+
+Take = Callable[[Iterable[tuple[Entry, int]]], None]
 
 RETRY = 0.01
 """Seconds between two tries to reach a pump that is starting."""
@@ -28,6 +32,8 @@ class PumpClient:
         self._watched: dict[str, Mapping[str, Any]] = {}
         self._waiting: dict[int, tuple[Message, Callable[[], None]]] = {}
         self._number = 0
+        self.sockets: Iterable[Held] = ()
+        self._take: Take | None = None
 
     def watch(self, worker: str, logs: Mapping[str, Any]) -> None:
         """Copy this worker's output; harmless twice."""
@@ -39,6 +45,22 @@ class PumpClient:
         """Copy what is there, then let go."""
         if self._watched.pop(worker, None) is not None:
             self._send({"type": "unwatch", "worker": worker})
+
+    def keep(self, entry: Entry, fd: int) -> None:
+        """Keep a duplicate of this socket for the launcher that follows us."""
+        try:
+            self._send({"type": "keep", **entry}, fd)
+        except OSError as error:
+            say(f"no duplicate of socket {entry['name']} of {entry['owner']} is kept: {error.strerror}")
+
+    def lose(self, owner: str, name: str) -> None:
+        """Keep it no longer."""
+        self._send({"type": "lose", "owner": owner, "name": name})
+
+    def recall(self, take: Take, done: Callable[[], None]) -> None:
+        """Have what it kept for us, given to `take`; then, or when no pump says so in time, call `done`."""
+        self._take = take
+        self._ask({"type": "kept"}, done)
 
     def drain(self, worker: str, done: Callable[[], None]) -> None:
         """Call once what the worker wrote is on file, or when no pump says so in time."""
@@ -70,9 +92,9 @@ class PumpClient:
         if waiting := self._waiting.pop(number, None):
             waiting[1]()
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Message, *files: int) -> None:
         if self._connection is not None:
-            self._connection.send(message)
+            self._connection.send(message, *files)
 
     def _connect(self) -> None:
         if self.companion.pid is None or self._connection is not None:
@@ -89,6 +111,8 @@ class PumpClient:
         self._send({"type": "hello", "id": self._number, "version": VERSION, "revive": self._revive})
         for worker, logs in self._watched.items():
             self._send({"type": "watch", "worker": worker, **logs})
+        for held in self.sockets:
+            self.keep(held.entry(), held.sock.fileno())
         for message, _ in self._waiting.values():
             self._send(message)
 
@@ -104,6 +128,8 @@ class PumpClient:
             message = self._connection.inbox.popleft()
             if "error" in message:
                 say(f"pump: {message['error']}")
+            if self._take is not None and "sockets" in message:
+                self._take([(entry, self._connection.files.popleft()) for entry in message["sockets"]])
             self._answered(message.get("re", 0))
         if self._connection is not None:
             self._connection.flush()

@@ -12,6 +12,8 @@ _ANYWHERE = {
     **dict.fromkeys(
         (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT), "resource_exhausted"
     ),
+    errno.EADDRINUSE: "address_in_use",
+    errno.EADDRNOTAVAIL: "address_not_here",
     **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN), "storage_failed"),
 }
 _FOLDER = _ANYWHERE | dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "folder_not_found")

@@ -7,6 +7,8 @@ one worker does not wait for the fork: it takes the spare, and the next spare is
 import marshal
 import os
 import signal
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from beeyard.launcher.kernel import fork_into
@@ -18,7 +20,7 @@ from beeyard.launcher.trees import Tree
 class Spare:
     """One such child. It ends by itself when the launcher does, because nobody holds the other end of its pipe then."""
 
-    def __init__(self, tree: Tree, spawner: Spawner, *, inside: bool = False) -> None:
+    def __init__(self, tree: Tree, spawner: Spawner, keep: Sequence[int] = (), *, inside: bool = False) -> None:
         self.tree = tree
         orders, self._orders = os.pipe2(os.O_CLOEXEC)
         self._report, report = os.pipe2(os.O_CLOEXEC)
@@ -29,7 +31,7 @@ class Spare:
             if self.pid == 0:
                 os.close(self._orders)
                 os.close(self._report)
-                self._wait(orders, report, spawner)
+                self._wait(orders, report, spawner, keep)
         except OSError:
             self.discard()
             raise
@@ -41,14 +43,15 @@ class Spare:
                 os.close(door)
 
     @classmethod
-    def anyhow(cls, tree: Tree, spawner: Spawner) -> "Spare":
-        """Also where nobody can be born into a cgroup: from inside it, which is slow."""
+    def anyhow(cls, tree: Tree, spawner: Spawner, keep: Sequence[int]) -> "Spare":
+        """Also where nobody can be born into a cgroup: from inside it, which is slow. `keep`: open files of ours that
+        it is to have as well."""
         try:
-            return cls(tree, spawner)
+            return cls(tree, spawner, keep)
         except OSError:
             tree.enter()
             try:
-                return cls(tree, spawner, inside=True)
+                return cls(tree, spawner, keep, inside=True)
             finally:
                 tree.leave()
 
@@ -75,14 +78,12 @@ class Spare:
             os.close(fd)
         self.tree.remove()
 
-    def _wait(self, orders: int, report: int, spawner: Spawner) -> None:
+    def _wait(self, orders: int, report: int, spawner: Spawner, keep: Sequence[int]) -> None:
         try:
             spawner.leave_home()
             # Two for each worker: closing them now is not left to the exec that somebody waits for.
-            first, last = sorted((orders, report))
-            os.closerange(3, first)
-            os.closerange(first + 1, last)
-            os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
+            for below, above in pairwise((2, *sorted((orders, report, *keep)), os.sysconf("SC_OPEN_MAX"))):
+                os.closerange(below + 1, above)
             data = b""
             while more := os.read(orders, 65536):
                 data += more

@@ -11,6 +11,7 @@ is to have): those take a fork.
 """
 
 import contextlib
+import fcntl
 import os
 import resource
 import signal
@@ -23,6 +24,9 @@ from beeyard.launcher.trees import Tree
 
 _DEFAULTS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 """A new program gets them as the kernel has them, whatever we, Python, or a shell with `nohup` or `&` ignore."""
+
+FIRST = 3
+"""The descriptor of the first listening socket, as sd_listen_fds(3) has it."""
 
 
 class Order(NamedTuple):
@@ -37,9 +41,13 @@ class Order(NamedTuple):
     user: int | None = None
     group: int | None = None
     groups: Sequence[int] = ()
+    sockets: Sequence[tuple[str, int]] = ()
+    """Names and descriptors of listening sockets, which it is given as sd_listen_fds(3) says."""
 
     @classmethod
-    def of(cls, message: Mapping[str, Any], environment: Mapping[str, str]) -> "Order":
+    def of(
+        cls, message: Mapping[str, Any], environment: Mapping[str, str], sockets: Sequence[tuple[str, int]] = ()
+    ) -> "Order":
         """From the fields of a `spawn` or `run` message."""
         return cls(
             argv=message["argv"],
@@ -51,6 +59,7 @@ class Order(NamedTuple):
             user=message.get("user"),
             group=message.get("group"),
             groups=message.get("groups") or (),
+            sockets=sockets,
         )
 
 
@@ -74,7 +83,7 @@ class Spawner:
         Raises:
             SpawnFailed: with the reason in words.
         """
-        alone = order.user is not None or order.group is not None or bool(order.nice or order.limits)
+        alone = order.user is not None or order.group is not None or bool(order.nice or order.limits or order.sockets)
         door = tree.door() if tree is not None and (alone or not many) else None
         try:
             if alone or door is not None:
@@ -188,6 +197,10 @@ class Spawner:
                 os.dup2(fd, number)
                 if fd > 2:
                     os.close(fd)
+            doing = "its listening sockets"
+            # Out of the way: it may have a number that one of the sockets is to have.
+            answer = fcntl.fcntl(answer, fcntl.F_DUPFD_CLOEXEC, FIRST + len(order.sockets))
+            environment = {**order.environment, **_handed(order.sockets)}
             for name, (soft, hard) in {**self._limits, **order.limits}.items():
                 doing = f"limit {name}"
                 resource.setrlimit(_number(name), (soft, hard))
@@ -210,13 +223,24 @@ class Spawner:
                 except OSError as error:
                     raise in_folder(order.folder, error) from None
             doing = ""
-            os.execve(order.argv[0], order.argv, dict(order.environment))
+            os.execve(order.argv[0], order.argv, dict(environment))
         except SpawnFailed as failure:
             os.write(answer, failure.report())
         except BaseException as error:
             refused = in_preparation(doing, error) if doing else of_program(order.argv[0], error)
             os.write(answer, refused.report())
         os._exit(127)
+
+
+def _handed(sockets: Sequence[tuple[str, int]]) -> dict[str, str]:
+    """In a child: put these where sd_listen_fds(3) looks for them; returns what it looks for in the environment."""
+    if not sockets:
+        return {}
+    copies = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST + len(sockets)) for _, fd in sockets]
+    for number, fd in enumerate(copies):
+        os.dup2(fd, FIRST + number)
+    names = ":".join(name for name, _ in sockets)
+    return {"LISTEN_FDS": str(len(sockets)), "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": names}
 
 
 def limit(pids: Iterable[int], limits: Mapping[str, Sequence[int]]) -> dict[str, str]:

@@ -14,7 +14,8 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from socket import socket as Socket
 from typing import Any, Protocol
 
 import msgspec
@@ -54,6 +55,7 @@ class Hosting:
         code: makes the module.
         counts: tasks and threads of the module at this moment; None: its loop's tasks, and no threads.
         everything: the tasks of its loop. asyncio's own look goes through those of all loops of the process.
+        sockets: those that were passed on to it, by endpoint.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Hosting:
         logger: logging.Logger,
         counts: Callable[[], tuple[int, int]] | None = None,
         everything: Callable[[], set[asyncio.Task[Any]]] = asyncio.all_tasks,
+        sockets: Mapping[str, Socket] | None = None,
     ) -> None:
         self.terms = terms
         self.instance: Instance | None = None
@@ -77,7 +80,7 @@ class Hosting:
         self._failure: asyncio.Future[Ended] | None = None
         self._stop = asyncio.Event()
         self._report = Report(loaded=time.time(), code=code.digest)
-        self._sockets = Sockets(terms.ports, terms.hosts)
+        self._sockets = Sockets(terms.ports, terms.hosts, sockets)
         self._swapping = Swapping(self)
 
     def stop(self) -> None:

@@ -20,6 +20,7 @@ from beeyard.sdk import terms
 from beeyard.sdk.code import fresh, ordinary
 from beeyard.sdk.hosting import Ended, Hosting, Voice
 from beeyard.sdk.notify import Spoken
+from beeyard.sdk.sockets import passed
 from beeyard.sdk.terms import SWAP, Terms
 from beeyard.sdk.words import Unfit
 
@@ -58,7 +59,9 @@ def host(given: Terms, voice: Voice, level: int = logging.INFO, *, swaps: bool =
         return UNFIT
     loop = _loop()
     asyncio.set_event_loop(loop)
-    hosting = Hosting(code, given, voice, logger, lambda: (hosting.tasks(), threading.active_count() - 1))
+    hosting = Hosting(
+        code, given, voice, logger, lambda: (hosting.tasks(), threading.active_count() - 1), sockets=passed()
+    )
     _heed_signals(loop, hosting)
     if swaps:
         _heed_swaps(loop, hosting, given)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from beeyard.adapters import modules
 from beeyard.adapters.means import Means
 from beeyard.adapters.occurrences import Occurrences
-from beeyard.adapters.providers.process import holding, hosted, identity, integrated, looking
+from beeyard.adapters.providers.process import holding, hosted, identity, integrated, listening, looking
 from beeyard.adapters.providers.process.checking import problems
 from beeyard.adapters.providers.process.counters import Counters
 from beeyard.adapters.providers.process.environment import (
@@ -61,6 +61,7 @@ class ProcessProvider:
         self._launcher.on_lost = self._lost
         self._launcher.on_event = self._event
         self._living: dict[str, tuple[int, Handle, WorkerSpec]] = {}
+        self._leading: dict[str, int] = {}
         self._occurrences = Occurrences()
         self._again: set[asyncio.Task[None]] = set()
         self._counters = Counters()
@@ -81,6 +82,7 @@ class ProcessProvider:
             user_switching=os.geteuid() == 0,
             exact_exits=True,
             registers=True,
+            listens=True,
             limits=holding.words(holding.EVERYTHING, {"held": self._launcher.hello.get("holds", {})}),
         )
 
@@ -90,7 +92,7 @@ class ProcessProvider:
         section = _section(spec)
         if spec.module is not None:
             return [*malformed(section), *hosted.problems(spec, section)]
-        return [*malformed(section), *integrated.problems(section, spec.endpoints)]
+        return [*malformed(section), *integrated.problems(section, spec.endpoints), *listening.problems(section, spec)]
 
     def equip(
         self, spec: WorkerSpec, manifest: Manifest, folder: str, needs: Mapping[str, str], image: str = ""
@@ -115,7 +117,8 @@ class ProcessProvider:
                 hold = held(spec.limits)
                 return (await self.hold(spec.id, attempt, hold) if hold != Hold() else None) or handle
         try:
-            order = await self._order(spec, section, attempt, ports)
+            sockets, ports = await self._listening(spec, ports)
+            order = await self._order(spec, section, attempt, ports) | sockets
         except Rejected:
             # It may run already; then it matters no more that it could not be started again.
             if (known := await self._report(spec.id, attempt)) is None:
@@ -139,6 +142,10 @@ class ProcessProvider:
 
     async def _adopt(self, spec: WorkerSpec, attempt: int, handle: Handle) -> Message:
         state = handle.state
+        try:
+            sockets = await listening.wishes(spec, handle.ports)
+        except Rejected:
+            sockets = []  # It has what it was given.
         return await self._launcher.request(
             "adopt",
             worker=spec.id,
@@ -148,7 +155,17 @@ class ProcessProvider:
             boot=state["boot"],
             namespace=state["namespace"],
             logs=_logs(spec),
+            sockets=sockets,
         )
+
+    async def _listening(self, spec: WorkerSpec, ports: Mapping[str, int]) -> tuple[dict[str, Any], Mapping[str, int]]:
+        """Have its sockets opened, if it is to get some. Returns what its order says of them, and all its ports."""
+        wishes = await listening.wishes(spec, ports)
+        if not wishes:
+            return {}, ports
+        answer = await self._launcher.request("listen", worker=spec.id, sockets=wishes)
+        ports = {**ports, **answer["ports"]}
+        return {"sockets": await listening.wishes(spec, ports)}, ports
 
     def _lives(self, spec: WorkerSpec, attempt: int, report: Message, ports: Mapping[str, int]) -> Handle:
         means = holding.words(held(spec.limits), report)
@@ -200,10 +217,22 @@ class ProcessProvider:
     async def terminate(
         self, worker: str, attempt: int, step: StopStep, number: int, purpose: Purpose = "stop"
     ) -> None:
-        await self._insist("signal", worker=worker, attempt=attempt, signal=step.signal, number=number)
+        self._leading.pop(worker, None)
+        order = {"signal": step.signal, "number": number, "wait": float(step.wait)}
+        await self._insist("signal", worker=worker, attempt=attempt, **order)
 
     async def kill(self, worker: str, attempt: int) -> None:
+        self._leading.pop(worker, None)
         await self._insist("kill", worker=worker, attempt=attempt)
+
+    async def lead(self, worker: str, attempt: int, *, here: bool) -> None:
+        """A launcher that followed one which knew has to be told again: `_regain`."""
+        if here:
+            self._leading[worker] = attempt
+        elif self._leading.get(worker) == attempt:
+            del self._leading[worker]
+        with contextlib.suppress(Rejected):  # One that is older than we are: it has one socket for all.
+            await self._insist("lead", worker=worker, attempt=attempt, here=here)
 
     async def swap(self, worker: str, attempt: int) -> None:
         """To the host alone: the signal would end what else is in its group."""
@@ -345,6 +374,7 @@ class ProcessProvider:
         known = self._living.get(worker)
         if known is not None and known[0] == attempt:
             del self._living[worker]
+            self._leading.pop(worker, None)
             integrated.withdraw(_section(known[2]))
         self._occurrences.tell(Occurrence(worker, attempt, "exited", exit_of(report)))
 
@@ -371,6 +401,8 @@ class ProcessProvider:
             self._ended(worker, attempt, {"note": "it ended while no launcher was there to see it"})
         elif report["exit"] is None:
             self._occurrences.tell(Occurrence(worker, attempt, "found"))
+            if self._leading.get(worker) == attempt:
+                await self.lead(worker, attempt, here=True)
         else:
             self._ended(worker, attempt, report["exit"])
 
