@@ -45,7 +45,7 @@ def answered(description: Description, code: int, answer: bytes) -> Confinement:
     if code == 0 and what == "refused":
         raise untrusted(description, *fields)
     if code == 0 and what == "failed":
-        raise _failed(description, int(fields[0]), fields[1])
+        raise failed(description, int(fields[0]), fields[1])
     raise RuntimeError(f"the unpacking of {named(description)} failed: {answer.decode(errors='replace')}")
 
 
@@ -66,7 +66,8 @@ def _ended(description: Description, by: signal.Signals) -> BeeyardError:
     return Unavailable("archive_interrupted", text, hint=hint, package=named(description), signal=by.name)
 
 
-def _failed(description: Description, number: int, entry: str) -> Rejected:
+def failed(description: Description, number: int, entry: str) -> Rejected:
+    """The system did not let us write something, by the number of its error."""
     fields = {"package": named(description), "entry": repr(entry), "reason": os.strerror(number)}
     if number in _NO_ROOM:
         text, hint = "{package}: no room for {entry}: {reason}", "Make room on the disk, and try again."

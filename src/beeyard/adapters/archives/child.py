@@ -1,18 +1,21 @@
 """Unpacks one archive, in a process that has nothing but the archive, the folder, and the list of what is to come.
 
-The order comes on standard input (`marshal`: it is ours, and costs no import), the answer goes to standard output as
-fields between NUL bytes, for the parent need not trust it: `done` and the version of landlock, `refused` with code,
-entry and reason, or `failed` with the number of a system error and the entry. Standard library and zstd only.
+It may be a patch: then the archive that this starts from is open too, not compressed. The order comes on standard
+input (`marshal`: it is ours, and costs no import), the answer goes to standard output as fields between NUL bytes, for
+the parent need not trust it: `done` and the version of landlock, `refused` with code, entry and reason, or `failed`
+with the number of a system error and the entry. Standard library and zstd only.
 """
 
 import hashlib
 import marshal
 import os
 import sys
+from mmap import PROT_READ, mmap
 from typing import Any
 
 from beeyard.adapters.archives import confine
 from beeyard.adapters.archives.codec import PIECE, Content, Malformed
+from beeyard.adapters.archives.differences import Differences
 from beeyard.adapters.archives.headers import SLACK, Forbidden, Member, member, padding
 from beeyard.adapters.archives.tree import Tree
 
@@ -27,7 +30,7 @@ class Refused(Exception):
 class Unpacking:
     """What is left to come of the list, and what is made of it."""
 
-    def __init__(self, content: Content, tree: Tree, order: dict[str, Any]) -> None:
+    def __init__(self, content: Content | Differences, tree: Tree, order: dict[str, Any]) -> None:
         self._content = content
         self._tree = tree
         self._files: dict[str, tuple[int, str, bool]] = order["files"]
@@ -106,6 +109,11 @@ class Unpacking:
         self._content.finish()
 
 
+def _content(payload: int, base: int | None) -> Content | Differences:
+    content = Content(payload)
+    return content if base is None else Differences(content, mmap(base, 0, prot=PROT_READ))
+
+
 def main() -> None:
     """Do what the order says; exit code 0 whenever there is an answer."""
     order = marshal.load(sys.stdin.buffer)
@@ -113,7 +121,7 @@ def main() -> None:
     os.umask(0)
     confine.limit(order["memory"], order["seconds"], order["largest"])
     fence = confine.fence(order["into"])
-    unpacking = Unpacking(Content(order["payload"]), Tree(order["into"]), order)
+    unpacking = Unpacking(_content(order["payload"], order["base"]), Tree(order["into"]), order)
     answer: tuple[str, ...] = ("done", str(fence))
     try:
         unpacking.run()

@@ -38,14 +38,14 @@ def pack(folder: str, files: Sequence[FileEntry], output: str) -> Payload:
 def plain(folder: str, files: Sequence[FileEntry]) -> Iterator[bytes]:
     """The archive before it is compressed. Raises Refused: `package_changed`."""
     for entry in files:
-        yield _header(entry)
+        yield header(entry)
         if not entry.link:
             yield from _content(folder, entry)
             yield bytes(padding(entry.size))
     yield bytes(2 * BLOCK)
 
 
-def _header(entry: FileEntry) -> bytes:
+def header(entry: FileEntry) -> bytes:
     """Long names, names beyond ASCII and sizes beyond 8 GB go into a pax header before it."""
     header = tarfile.TarInfo(entry.path)
     header.mode = RUNNABLE if entry.executable else READABLE

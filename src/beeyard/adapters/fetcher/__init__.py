@@ -99,7 +99,7 @@ class FolderFetcher:
 
     async def _bring(self, part: Part, source: Source, place: Place, tell: Tell) -> None:
         if (path := path_of(source.url)) is not None:
-            await copy(part, path, place, tell)
+            await copy(part, path, source, place, tell)
             return
         # aiohttp takes 100 ms to load.
         from beeyard.adapters.fetcher.credentials import Credentials
@@ -113,7 +113,8 @@ class FolderFetcher:
             seen = f"its client certificate can't be used ({error.strerror or error})"
             raise place.refused(seen, "Name a certificate and its key that the master's user can read.") from None
         async with Web(source.url, credentials, place) as web:
-            await Transfer(part, web, source.url, place, self._limits, tell).run()
+            limits = self._limits._replace(tries=1) if source.spare else self._limits
+            await Transfer(part, web, source.url, place, limits, tell).run()
 
     def _part(self, sha256: str) -> Path:
         return self._folder / f"{sha256}.part"

@@ -9,6 +9,7 @@ from yarl import URL
 
 from beeyard.adapters.fetcher.ranges import Span
 from beeyard.adapters.fetcher.words import Broken, Changed, Place
+from beeyard.ports.fetcher import MISSING
 
 REDIRECTS = (301, 302, 303, 307, 308)
 FINAL = "Name the URL where the files really are."
@@ -68,7 +69,8 @@ def redirected(url: URL, location: str, place: Place) -> URL:
 def refused(status: int, place: Place) -> Exception:
     """An answer that will be the same next time."""
     hint = _HINTS.get(status, "Look at the URL of this repository: what answers there does not serve files.")
-    return place.refused(f"it answered {status}", hint)
+    code = MISSING if status in (404, 410) else "download_refused"
+    return place.refused(f"it answered {status}", hint, code)
 
 
 def _part(headers: Mapping[str, str], asked: Span | None, size: int, place: Place) -> Coming:

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from beeyard.adapters.fetcher.part import BLOCK, Part
 from beeyard.adapters.fetcher.settled import settled
 from beeyard.adapters.fetcher.words import Place
+from beeyard.ports.repository import Source
 
 TOLD = 0.1
 """Seconds between two words on how far it is."""
@@ -26,8 +27,11 @@ def path_of(url: str) -> str | None:
     return unquote(parts.path) if parts.scheme == "file" and parts.netloc in ("", "localhost") else None
 
 
-async def copy(part: Part, path: str, place: Place, tell: Callable[[int], None]) -> None:
-    """Begins anew each time: it is not far away. Raises what the port says, or OSError when it can't be written."""
+async def copy(part: Part, path: str, source: Source, place: Place, tell: Callable[[int], None]) -> None:
+    """All of the file, or what begins at the source's `offset`. Begins anew each time: it is not far away.
+
+    Raises what the port says, or OSError when it can't be written.
+    """
     hint = "Look at the folder of this repository: is the file there, and may the master's user read it?"
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # It may be a pipe.
@@ -39,7 +43,9 @@ async def copy(part: Part, path: str, place: Place, tell: Callable[[int], None])
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise place.refused("it is no regular file", hint)
-        if found.st_size != part.size:
+        if source.stamp not in (None, (found.st_ino, found.st_mtime_ns)):
+            raise place.unavailable("another file was put in its place meanwhile")
+        if source.offset is None and found.st_size != part.size:
             raise place.untrusted(f"it has {found.st_size} bytes there, and {part.size} were promised")
         part.restart()
         part.answers += 1
@@ -49,7 +55,7 @@ async def copy(part: Part, path: str, place: Place, tell: Callable[[int], None])
             if clock() - told >= TOLD:
                 tell(at)
                 told = clock()
-            data = await settled(_read, fd, min(BLOCK, part.size - at), at, place)
+            data = await settled(_read, fd, min(BLOCK, part.size - at), (source.offset or 0) + at, place)
             await settled(part.write, at, data)
             at += len(data)
     finally:

@@ -73,12 +73,36 @@ class Web:
             headers["Range"] = f"bytes={span[0]}-{span[1] - 1}"
             if validator:
                 headers["If-Range"] = validator
+        async with self._answered(headers) as response:
+            told = response.headers
+            what = coming(response.status, told, span, size, self._place, time.time())
+            yield Answer(what, told.get("ETag", ""), told.get("Last-Modified", ""), response.content)
+
+    async def end(self, most: int) -> tuple[bytes, int]:
+        """The last bytes, at most so many, and how many there are of all; none of them from a server that would send
+        all instead. Raises as `ask` does."""
+        async with self._answered({"Range": f"bytes=-{most}"}) as response:
+            told, data = response.headers, bytearray()
+            size = told.get("Content-Length", "")
+            if response.status == 206:
+                size = told.get("Content-Range", "").rpartition("/")[2]
+                async for piece in response.content.iter_any():
+                    data += piece
+                    if len(data) > most:
+                        raise Broken("it sent more than it was asked for")
+            elif response.status != 200:
+                coming(response.status, told, None, 0, self._place, time.time())
+            if not size.isdecimal():
+                raise Broken("it does not say how long the file is")
+            return bytes(data), int(size)
+
+    @asynccontextmanager
+    async def _answered(self, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer, and in our words what goes wrong until it has been read."""
         try:
             response = await self._follow(headers)
             async with response:
-                told = response.headers
-                what = coming(response.status, told, span, size, self._place, time.time())
-                yield Answer(what, told.get("ETag", ""), told.get("Last-Modified", ""), response.content)
+                yield response
                 if not response.content.at_eof():
                     response.close()  # Nothing more of it is wanted, so it is not waited for.
         except aiohttp.ClientConnectorCertificateError as error:

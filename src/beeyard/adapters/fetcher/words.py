@@ -31,9 +31,9 @@ class Place(NamedTuple):
     file: str
     host: str
 
-    def refused(self, seen: str, hint: str) -> Rejected:
+    def refused(self, seen: str, hint: str, code: str = "download_refused") -> Rejected:
         text = "{host} does not give {file}: {seen}"
-        return Rejected("download_refused", text, hint=hint, host=self.host, file=self.file, seen=seen)
+        return Rejected(code, text, hint=hint, host=self.host, file=self.file, seen=seen)
 
     def untrusted(self, seen: str) -> Untrusted:
         return Untrusted(

@@ -26,12 +26,17 @@ from beeyard.adapters.package_store.refusals import differs, not_installed, trou
 from beeyard.adapters.package_store.room import check_room
 from beeyard.adapters.package_store.sweeping import empty_trash, sweep
 from beeyard.domain.packages import NAME, TRUST, Description, Receipt, Trust, version
-from beeyard.ports.package_store import Damage, Depth, Reclaimed
+from beeyard.ports.package_store import Base, Damage, Depth, Reclaimed
 
 T = TypeVar("T")
 
 Unpack = Callable[[str, Description, str], Awaitable[object]]
 """Unpacks a payload into an empty folder, and writes nowhere else. Raises Untrusted, Rejected."""
+Patch = Callable[[str, Description, str, Base], Awaitable[object]]
+"""The same with a patch of what is installed. Also raises Refused, when that is not whole."""
+Check = Callable[[Description, Path, Path], object]
+"""Has a package show that it runs here: its tree, every file of which is as it was signed, and an empty folder for what
+that writes. Raises Rejected, Refused."""
 
 GRACE = 3600.0
 """Seconds that a package is safe from collection: whoever installed it may not have said yet what for."""
@@ -47,6 +52,8 @@ class FolderStore:
         root: Path,
         unpack: Unpack,
         *,
+        patch: Patch | None = None,
+        check: Check | None = None,
         now: Callable[[], float] = time.time,
         grace: float = GRACE,
         patience: float = PATIENCE,
@@ -61,6 +68,8 @@ class FolderStore:
             self._layout = Layout(root)
         self._receipts = Receipts(self._layout.receipts)
         self._unpack = unpack
+        self._patch = patch
+        self._check = check
         self._collector = Collector(self._layout, self._receipts, now, grace)
         self._now = now
         self._patience = patience
@@ -104,13 +113,15 @@ class FolderStore:
         finally:
             await self._run(empty_trash, self._layout)
 
-    async def install(self, description: Description, payload: str, repository: str, trust: Trust) -> Receipt:
+    async def install(
+        self, description: Description, payload: str, repository: str, trust: Trust, base: Receipt | None = None
+    ) -> Receipt:
         self._check_locked(description)
         _check_version(description)
         if there := await self._run(self._vouched, description, repository, trust):
             return there
         receipt = Receipt(description, repository, trust, self._now())
-        async with self._unpacked(description, payload) as tree:
+        async with self._unpacked(description, payload, base) as tree:
             return await self._run(changing.publish, self._layout, self._receipts, tree, receipt)
 
     async def verify(self, receipt: Receipt, depth: Depth) -> list[Damage]:
@@ -150,18 +161,38 @@ class FolderStore:
         return reclaimed
 
     @asynccontextmanager
-    async def _unpacked(self, description: Description, payload: str) -> AsyncIterator[Path]:
+    async def _unpacked(
+        self, description: Description, payload: str, base: Receipt | None = None
+    ) -> AsyncIterator[Path]:
         """A tree in staging that holds what the description says, all of it on the disk. Gone afterwards, or moved."""
         tree = self._layout.draft()
         with trouble(self._layout.root):
             await self._run(check_room, self._layout, description, self._collector.could_free)
             try:
                 await self._run(os.mkdir, tree, 0o700)
-                await self._unpack(payload, description, str(tree))
-                await self._run(_check_and_seal, tree, description)
+                if base is None:
+                    await self._unpack(payload, description, str(tree))
+                else:
+                    assert self._patch, "nobody patches here"
+                    await self._patch(payload, description, str(tree), Base(self.path(base), base.description))
+                await self._run(_require_same, tree, description)
+                if self._check is not None and description.manifest.check is not None:
+                    await self._run(self._checked, tree, description)
+                await self._run(trees.seal, tree, description)
                 yield tree
             finally:
                 await self._run(self._layout.discard, tree)
+
+    def _checked(self, tree: Path, description: Description) -> None:
+        """What ran may have left something in the tree, where the kernel could not keep it from that."""
+        assert self._check is not None
+        room = self._layout.draft()
+        try:
+            room.mkdir(0o700)
+            self._check(description, tree, room)
+            _require_same(tree, description)
+        finally:
+            self._layout.discard(room)
 
     def _vouched(self, description: Description, repository: str, trust: Trust) -> Receipt | None:
         """What is installed already. That a better repository vouches for the very same files is noted."""
@@ -212,7 +243,6 @@ def _check_version(description: Description) -> None:
         raise unusable(f"{description.manifest.name} {found!r}", "that is no version") from None
 
 
-def _check_and_seal(tree: Path, description: Description) -> None:
+def _require_same(tree: Path, description: Description) -> None:
     if damage := trees.compare(tree, description, digests=True, staged=True):
         raise differs(description, damage)
-    trees.seal(tree, description)

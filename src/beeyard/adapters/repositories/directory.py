@@ -8,6 +8,7 @@ against its description, so damage is noticed; whoever can change one can change
 import asyncio
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -17,7 +18,7 @@ from beeyard.adapters.repositories.place import Place, location
 from beeyard.adapters.repositories.reading import Reader
 from beeyard.adapters.repositories.web import Limits
 from beeyard.domain.errors import NotFound, Unavailable, Untrusted
-from beeyard.domain.packages import Description, Trust
+from beeyard.domain.packages import Description, Payload, Trust
 from beeyard.domain.packages import version as check_version
 from beeyard.domain.sources import Credentials, RepositorySpec
 from beeyard.ports.repository import Offer, Source
@@ -88,8 +89,8 @@ class DirectoryRepository:
             raise NotFound("no_such_package", text, repository=self.name, **fields)
         return found
 
-    def source(self, description: Description) -> Source:
-        return self._place.source(description.payload.name)
+    def sources(self, file: Payload) -> Sequence[Source]:
+        return [self._place.source(file.name)]
 
     async def _known(self) -> dict[Build, Description]:
         if self._builds is None:
@@ -135,9 +136,9 @@ class DirectoryRepository:
             check_version(found.manifest.version)
         except ValueError as error:
             raise self._unreadable(file, f"{found.manifest.version!r} is not {error}") from None
-        if not _FILE.fullmatch(found.payload.name):
+        if not all(_FILE.fullmatch(one.name) for one in (found.payload, *found.papers)):
             raise self._unreadable(file, "its payload lies elsewhere")
-        return found
+        return msgspec.structs.replace(found, deltas=())
 
     def _unreadable(self, file: str, reason: str) -> Untrusted:
         text, hint = "{repository}: {file} can't be read: {reason}", "make it anew: `beeyard package build`"

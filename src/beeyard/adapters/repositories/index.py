@@ -13,6 +13,7 @@ from msgspec import Struct
 from beeyard.adapters.repositories import layout
 from beeyard.adapters.repositories.layout import Build
 from beeyard.domain.errors import BeeyardError
+from beeyard.domain.packages import Digest
 
 
 class Custom(Struct, omit_defaults=True, gc=False):
@@ -21,11 +22,17 @@ class Custom(Struct, omit_defaults=True, gc=False):
     yanked: str = ""
 
 
+class Hashes(Struct, gc=False):
+    """The one that counts: files are found by it, here and there, so it has to be a digest."""
+
+    sha256: Digest
+
+
 class Target(Struct, gc=False):
     """One signed file. There may be many thousands: `gc=False` spares the loop the time of a look for rings in them."""
 
     length: int
-    hashes: dict[str, str]
+    hashes: Hashes
     custom: Custom = msgspec.field(default_factory=Custom)
 
 
@@ -46,6 +53,7 @@ class _File(Struct):
 
 class _Until(Struct):
     expires: datetime
+    version: int
 
 
 class _Ending(Struct):
@@ -78,6 +86,11 @@ class Index(NamedTuple):
         """Whether there is no reason to read it again: it is as out of date as it was, or still is not."""
         return (datetime.now(UTC) >= self.expires) == (self.refused is not None)
 
+    @property
+    def late(self) -> bool:
+        """Whether it is refused for its end alone: what it holds is as it was signed."""
+        return self.refused is not None and self.expires <= datetime.now(UTC)
+
     def held(self, package: str) -> list[Held]:
         """Its builds of a package. Raises why they are not to be taken."""
         found = self.packages.get(package, [])
@@ -97,7 +110,8 @@ def read(role: str, key: object, data: bytes) -> Index:
     pointers: dict[str, Target] = {}
     for path, target in signed.targets.items():
         if role.startswith(layout.CHANNEL):
-            pointers[path] = target
+            if layout.pointed(role.removeprefix(layout.CHANNEL), path):
+                pointers[path] = target
         elif (found := layout.build(path)) and found.origin == role:
             packages.setdefault(found.name, []).append(Held(found, target))
     return Index(key, signed.expires, packages, pointers)
@@ -111,6 +125,11 @@ def refused(role: str, key: object, data: bytes, why: BeeyardError) -> Index:
         # A channel has no packages, so there is none that could be its own.
         return Index(key, _NEVER, {}, {}, why, legible=role.startswith(layout.CHANNEL))
     return found._replace(pointers={}, refused=why)
+
+
+def version(data: bytes) -> int:
+    """Which version of a role some metadata is. Raises msgspec.DecodeError."""
+    return _ENDING.decode(data).signed.version
 
 
 def end(data: bytes) -> datetime:

@@ -8,8 +8,9 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from beeyard.domain.packages import NAME
+from beeyard.domain.packages import NAME, PaperKind
 from beeyard.domain.packages import version as check_version
+from beeyard.domain.papers import SUFFIXES
 
 METADATA, TARGETS = "metadata", "targets"
 DESCRIPTION = "package.json"
@@ -20,6 +21,7 @@ _VERSION = r"[A-Za-z0-9][A-Za-z0-9.+!_-]{0,63}"
 _PART = NAME.removeprefix("^").removesuffix(r"(?!\n)$")
 _PLATFORM = r"any|[a-z0-9]+-[a-z0-9_]+"
 _BUILD = re.compile(rf"({_PART})/({_PART})/({_VERSION})/({_PLATFORM})/{re.escape(DESCRIPTION)}")
+_POINTER = re.compile(rf"{CHANNELS}/({_PART})/({_PART})\.({_PART})\.json")
 
 
 class Build(NamedTuple):
@@ -43,6 +45,14 @@ class Build(NamedTuple):
     def payload(self, sha256: str) -> str:
         """The name of its payload, as its description says it."""
         return f"{self.folder}/{sha256}.payload.tar.zst"
+
+    def paper(self, kind: PaperKind, sha256: str) -> str:
+        """The name of a paper of it, as its description says it."""
+        return f"{self.folder}/{sha256}.{kind}{SUFFIXES[kind]}"
+
+    def delta(self, base: str, sha256: str) -> str:
+        """The name of what makes it out of the build with the digest `base`."""
+        return f"{self.folder}/{sha256}.from-{base[:12]}.zpatch"
 
 
 def may_be_origin(name: str) -> bool:
@@ -73,11 +83,14 @@ def _is_version(text: str) -> bool:
     return True
 
 
+def folder(role: str) -> str:
+    """Where all lies that this role may sign, below the folder of targets."""
+    return f"{CHANNELS}/{role.removeprefix(CHANNEL)}" if role.startswith(CHANNEL) else role
+
+
 def patterns(role: str) -> list[str]:
     """All that this role may sign."""
-    if role.startswith(CHANNEL):
-        return [f"{CHANNELS}/{role.removeprefix(CHANNEL)}/*"]
-    return [f"{role}/*/*/*/*"]
+    return [f"{folder(role)}/{'*' if role.startswith(CHANNEL) else '*/*/*/*'}"]
 
 
 def probe(role: str) -> str:
@@ -88,6 +101,17 @@ def probe(role: str) -> str:
 def pointer(channel: str, origin: str, name: str) -> str:
     """Where a channel says which version of an origin's package it means."""
     return f"{CHANNELS}/{channel}/{origin}.{name}.json"
+
+
+def pointed(channel: str, path: str) -> tuple[str, str] | None:
+    """Origin and name of the package that this path of a channel speaks of; None: no pointer of it has such a path."""
+    found = _POINTER.fullmatch(path)
+    return (found[2], found[3]) if found and found[1] == channel else None
+
+
+def digest(file: str) -> str:
+    """Of a file of a repository that is no metadata: its name begins with it."""
+    return file.rpartition("/")[2].partition(".")[0]
 
 
 def stored(path: str, sha256: str) -> str:

@@ -1,16 +1,20 @@
-"""Where a repository is, a folder or a URL, and how its files are come by. What is in them it does not know."""
+"""Where a repository is, a folder, a bundle or a URL, and how its files are come by. What is in them it knows not."""
 
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from beeyard.adapters.repositories import access
+from beeyard.adapters.repositories import access, bundles, layout
 from beeyard.adapters.repositories.reading import Reader
 from beeyard.adapters.repositories.web import Limits, WebReader
 from beeyard.domain.errors import Invalid
 from beeyard.domain.sources import Credentials, RepositorySpec
 from beeyard.ports.repository import Source
+
+FILES = "v1/packages/files"
+"""Where a Beeyard serves them."""
 
 
 class Place:
@@ -30,10 +34,19 @@ class Place:
             text, hint = "{repository}: its URL holds more than a place", "name and password belong under `credentials`"
             raise Invalid("repository_location", text, repository=repository, hint=hint)
         folder = unquote(parts.path) if parts.scheme == "file" else location
-        self.base = (location if self.web else os.path.abspath(folder)).rstrip("/") + "/"
+        self._bundle = not self.web and folder.endswith(bundles.SUFFIX)
+        self.base = (location if self.web else os.path.abspath(folder)).rstrip("/") + "/" * (not self._bundle)
+
+    def lies_in(self, folder: Path) -> bool:
+        """Whether it is this very folder."""
+        return not self.web and os.path.isdir(self.base) and folder.is_dir() and os.path.samefile(self.base, folder)
 
     def source(self, path: str) -> Source:
-        """Where a file is, with what its server wants to be shown. Raises Invalid."""
+        """Where a file is, with what its server wants to be shown. Raises Invalid; of a bundle also NotFound and
+        Unavailable."""
+        if self._bundle:
+            stamp, span = bundles.BundleReader(self._repository, self.base).find(path)
+            return Source(f"file://{quote(self.base)}", offset=span.offset, stamp=stamp)
         if not self.web:
             return Source(f"file://{quote(self.base + path)}")
         url, shown = self.base + quote(path), self._credentials
@@ -46,7 +59,14 @@ class Place:
             async with WebReader(self._repository, self.base, self._credentials, self.limits) as reader:
                 yield reader
         else:
-            yield Reader(self._repository, self.base)
+            yield (bundles.BundleReader if self._bundle else Reader)(self._repository, self.base)
+
+
+class Neighbour(Place):
+    """Another Beeyard: it serves files by their digests, whatever repository they came from, and has no names."""
+
+    def source(self, path: str) -> Source:
+        return super().source(f"{FILES}/{layout.digest(path)}")
 
 
 def location(spec: RepositorySpec) -> str:

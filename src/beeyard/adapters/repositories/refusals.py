@@ -44,7 +44,8 @@ _REFUSALS = (
         r"(?P<role>timestamp|snapshot)\.json is expired",
         "repository_expired",
         "{repository} is out of date: {role}.json was good until {until}",
-        "its owner publishes: beeyard repo publish; if that was done, somebody holds back what is newer",
+        "its owner publishes: beeyard repo publish; a mirror or a bundle is made anew after that, as it was made first;"
+        " if all that was done, somebody holds back what is newer",
     ),
     _Kind(
         exceptions.ExpiredMetadataError,

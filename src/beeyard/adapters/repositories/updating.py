@@ -83,17 +83,26 @@ def _role(repository: str, updater: Updater, folder: Path, fetcher: "_Fetcher", 
     """Loaded, and verified by signatures and by snapshot; or as one that is refused."""
     try:
         updater.get_targetinfo(layout.probe(name))
-        return index.read(name, key, (folder / f"{quote(name, '')}.json").read_bytes())
+        return index.read(name, key, _file(folder, name).read_bytes())
     except (exceptions.DownloadError, exceptions.RepositoryError) as error:
         why = _why(repository, folder, fetcher, error)
         # Its end is what python-tuf looks at last: what it holds is as its keys and the snapshot say.
         data = fetcher.brought if expired(error) == name else b""
+        if (
+            data
+        ):  # Whoever copies the repository takes it from here; readers of the copy are to be told its end as well.
+            _file(folder, name).write_bytes(data)
         return index.refused(name, key, data, why)
     except msgspec.DecodeError as error:
         why = refusal(repository, f"{name}.json", exceptions.RepositoryError(str(error)))
         return index.refused(name, key, b"", why)
     except Untrusted as why:
         return index.refused(name, key, b"", why)
+
+
+def _file(folder: Path, role: str) -> Path:
+    """Where python-tuf keeps a role."""
+    return folder / f"{quote(role, '')}.json"
 
 
 def _why(repository: str, folder: Path, fetcher: "_Fetcher", error: Exception) -> BeeyardError:
@@ -105,7 +114,7 @@ def _why(repository: str, folder: Path, fetcher: "_Fetcher", error: Exception) -
     if role:
         try:
             there = fetcher.asked.endswith(f"{role}.json")
-            data = fetcher.brought if there else (folder / f"{quote(role, '')}.json").read_bytes()
+            data = fetcher.brought if there else _file(folder, role).read_bytes()
             until = f"{index.end(data):%Y-%m-%d %H:%M} UTC"
         except (OSError, msgspec.DecodeError):
             until = "before now"

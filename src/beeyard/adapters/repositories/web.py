@@ -33,7 +33,9 @@ class Limits(Struct, frozen=True):
 
 
 class WebReader(Reader):
-    """Reads what lies below a URL, over connections that are kept."""
+    """Reads what lies below a URL, over connections that are kept. `accept`: in which form, where there are several."""
+
+    accept = "*/*"
 
     def __init__(self, repository: str, base: str, credentials: Credentials, limits: Limits) -> None:
         super().__init__(repository, base)
@@ -81,7 +83,7 @@ class WebReader(Reader):
     async def _answer(self, url: str) -> aiohttp.ClientResponse:
         home = access.origin(url) == access.origin(self._base)
         shown = self._credentials if home else Credentials()
-        headers = {"Accept-Encoding": "identity"} | access.headers(shown, url)
+        headers = {"Accept-Encoding": "identity", "Accept": self.accept} | access.headers(shown, url)
         if url.startswith("https:") and home not in self._contexts:
             self._contexts[home] = access.context(shown)  # loading the authorities takes some 20 ms
         secure = self._contexts.get(home, True)

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,10 @@ from beeyard.domain.errors import Refused, Unavailable
 
 PUBLIC, PRIVATE = 0o644, 0o600
 PIECE = 2**20
+DRAFT = ".new-"
+"""How the name of a file begins that is not whole yet."""
+PATIENCE, LOOK = 60.0, 0.05
+"""Seconds for which somebody waits for another one's work, which takes seconds, and between two looks."""
 
 
 def write(path: Path, data: bytes, mode: int = PUBLIC) -> None:
@@ -48,7 +53,7 @@ class _Differs(Exception):
 def _replacing(path: Path, mode: int) -> Iterator[BinaryIO]:
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=DRAFT)
         try:
             with open(handle, "wb") as stream:
                 yield stream
@@ -67,19 +72,28 @@ def _replacing(path: Path, mode: int) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Nobody else works with this folder meanwhile. Raises Refused if somebody does."""
+def alone(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Nobody else works with this folder meanwhile. Raises Refused if somebody still does after so many seconds."""
     with told(folder):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            text = "somebody else works in {folder}"
-            raise Refused("repository_busy", text, folder=str(folder), hint="try again in a moment") from None
+        ends = time.monotonic() + patience
+        while not _taken(handle):
+            if time.monotonic() > ends:
+                text = "somebody else works in {folder}"
+                raise Refused("repository_busy", text, folder=str(folder), hint="try again in a moment")
+            time.sleep(LOOK)
         yield
     finally:
         os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

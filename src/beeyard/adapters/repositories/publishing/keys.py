@@ -26,6 +26,8 @@ from beeyard.domain.errors import Denied, Invalid, NotFound, Refused
 KEY, PUB = ".key", ".pub"
 PASSPHRASE = "BEEYARD_REPO_PASSPHRASE"
 """The variable that holds it."""
+GIVEN = "BEEYARD_REPO_KEY_"
+"""How the variables begin that may hold keys."""
 
 
 def create(path: Path, passphrase: str = "") -> CryptoSigner:
@@ -49,19 +51,27 @@ def load(path: Path, passphrase: str = "") -> CryptoSigner:
     data = _content(path)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise Refused("key_exposed", "{file} can be read by others", file=str(path), hint=f"chmod 600 {path}")
+    return read(data, str(path), passphrase)
+
+
+def variable(role: str) -> str:
+    """The variable that may hold the key of a role, instead of a file: as a pipeline keeps its secrets."""
+    return f"{GIVEN}{role.upper().replace('-', '_')}"
+
+
+def read(data: bytes, where: str, passphrase: str = "") -> CryptoSigner:
+    """What a key file holds. Raises Denied without the right passphrase, Invalid if it is no key."""
     try:
         key = load_pem_private_key(data, passphrase.encode() if b"ENCRYPTED" in data and passphrase else None)
     except TypeError:
-        raise Denied(
-            "key_locked", "{file} has a passphrase", file=str(path), hint=f"put it into {PASSPHRASE}"
-        ) from None
+        raise Denied("key_locked", "{file} has a passphrase", file=where, hint=f"put it into {PASSPHRASE}") from None
     except (ValueError, UnsupportedAlgorithm):
         if b"ENCRYPTED" in data:
             text, hint = "{file} has another passphrase", f"look at {PASSPHRASE}"
-            raise Denied("key_locked", text, file=str(path), hint=hint) from None
-        raise _no_key(path) from None
+            raise Denied("key_locked", text, file=where, hint=hint) from None
+        raise _no_key(where) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise _no_key(path)
+        raise _no_key(where)
     return CryptoSigner(key)
 
 
@@ -70,9 +80,9 @@ def public(path: Path) -> SSlibKey:
     try:
         key = load_pem_public_key(_content(path))
     except (ValueError, UnsupportedAlgorithm):
-        raise _no_key(path) from None
+        raise _no_key(str(path)) from None
     if not isinstance(key, Ed25519PublicKey):
-        raise _no_key(path)
+        raise _no_key(str(path))
     return SSlibKey.from_crypto(key)
 
 
@@ -84,5 +94,5 @@ def _content(path: Path) -> bytes:
         raise NotFound("no_such_key", text, hint=hint, file=str(path), reason=error.strerror) from None
 
 
-def _no_key(path: Path) -> Invalid:
-    return Invalid("key_unreadable", "{file} holds no Ed25519 key", file=str(path), hint="PEM, as `repo init` makes it")
+def _no_key(where: str) -> Invalid:
+    return Invalid("key_unreadable", "{file} holds no Ed25519 key", file=where, hint="PEM, as `repo init` makes it")

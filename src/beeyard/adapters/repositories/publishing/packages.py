@@ -1,26 +1,31 @@
 """Puts builds under an origin, points channels to versions, and takes versions back. Readers see it after `publish`."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 from tuf.api.metadata import TargetFile, Targets
 
 from beeyard.adapters.repositories import layout
 from beeyard.adapters.repositories.index import Pointer
 from beeyard.adapters.repositories.layout import Build
-from beeyard.adapters.repositories.publishing import files, trust
+from beeyard.adapters.repositories.publishing import deltas, files, papers, trust
 from beeyard.adapters.repositories.publishing.workshop import Done, Workshop
-from beeyard.domain.errors import Invalid, NotFound, Refused, Untrusted
+from beeyard.domain.errors import Invalid, NotFound, Refused, Unavailable
 from beeyard.domain.packages import Description, is_channel, wanted
 from beeyard.domain.packages import version as check_version
+from beeyard.domain.papers import SUFFIXES
+from beeyard.domain.values import human_memory
 
-SUFFIXES = (".tar.zst", ".json")
+ENDS = (".tar.zst", *SUFFIXES.values(), ".json")
+"""How the files of a build end; each of them names it."""
 
 
-def add(workshop: Workshop, builds: Sequence[Path], origin: str) -> Done:
+def add(workshop: Workshop, builds: Sequence[Path], origin: str, bases: int = deltas.BASES) -> Done:
     """Builds of `beeyard package build`, named by payload or description. All of them, or none. Harmless twice.
+
+    `bases`: from so many builds before it a delta leads to each that is new, where that saves enough.
 
     Raises:
         NotFound, Invalid: no such build.
@@ -30,12 +35,13 @@ def add(workshop: Workshop, builds: Sequence[Path], origin: str) -> Done:
     if not layout.may_be_origin(origin):
         text, hint = "{origin} is no name for an origin", "lower-case letters, digits, '-', '_'; no role's own name"
         raise Invalid("origin_name", text, origin=origin, hint=hint)
-    described = [_read(path, origin) for path in builds]
+    named = dict.fromkeys(_described(path) for path in builds)
+    described = sorted((_read(path, origin) for path in named), key=lambda one: check_version(one[0].version))
     with workshop.open():
         did = [] if origin in workshop.delegated() else [trust.delegate(workshop, origin)]
         role = workshop.newest(origin, Targets) or Targets(1)
         for build, description, payload in described:
-            did.append(_put(workshop, role, build, description, payload))
+            did.append(_put(workshop, role, build, description, payload, bases))
         workshop.write(origin, role)
         return _done(workshop, did)
 
@@ -71,11 +77,15 @@ def yank(workshop: Workshop, package: str, reason: str) -> Done:
         return _done(workshop, [f"took {build.name}:{build.version} back: {reason.strip()}"])
 
 
-def _read(path: Path, origin: str) -> tuple[Build, Description, Path]:
-    stem = next((path.name.removesuffix(end) for end in SUFFIXES if path.name.endswith(end)), None)
+def _described(path: Path) -> Path:
+    """The description beside a file of a build."""
+    stem = next((path.name.removesuffix(end) for end in ENDS if path.name.endswith(end)), None)
     if stem is None:
         raise Invalid("no_build", "{file} is no build", file=str(path), hint="NAME-VERSION-PLATFORM.tar.zst")
-    beside = path.with_name(f"{stem}.json")
+    return path.with_name(f"{stem}.json")
+
+
+def _read(beside: Path, origin: str) -> tuple[Build, Description, Path]:
     try:
         description = msgspec.json.decode(beside.read_bytes(), type=Description)
     except OSError as error:
@@ -95,29 +105,51 @@ def _read(path: Path, origin: str) -> tuple[Build, Description, Path]:
     if layout.build(build.description) != build:
         text = "{file}: {name}:{version} can't be a folder's name"
         raise Invalid("no_build", text, file=str(beside), name=manifest.name, version=manifest.version)
-    return build, description, path.with_name(f"{stem}.tar.zst")
+    return build, description, beside.with_name(f"{beside.name.removesuffix('.json')}.tar.zst")
 
 
-def _put(workshop: Workshop, role: Targets, build: Build, description: Description, payload: Path) -> str:
-    size, sha256 = description.payload.size, description.payload.sha256
-    placed = msgspec.structs.replace(description.payload, name=build.payload(sha256))
-    data = msgspec.json.encode(msgspec.structs.replace(description, payload=placed))
-    before = role.targets.get(build.description)
+def _put(workshop: Workshop, role: Targets, build: Build, description: Description, payload: Path, bases: int) -> str:
+    placed = replace(
+        description,
+        payload=replace(description.payload, name=build.payload(description.payload.sha256)),
+        papers=tuple(replace(one, name=build.paper(one.kind, one.sha256)) for one in description.papers),
+    )
     label = f"{build.name}:{build.version} for {build.platform}"
-    if before and before.hashes["sha256"] != hashlib.sha256(data).hexdigest():
-        text, hint = "{origin} has another {build} already", "what is published never changes: give it a new version"
-        raise Refused("version_taken", text, origin=build.origin, build=label, hint=hint)
+    there = build.description in role.targets
+    if there:
+        known = _known(workshop, role, build)
+        if replace(known, papers=placed.papers, deltas=()) != placed:
+            text = "{origin} has another {build} already"
+            hint = "what is published never changes: give it a new version"
+            raise Refused("version_taken", text, origin=build.origin, build=label, hint=hint)
+        if known.papers != placed.papers:  # the same files, made of another commit: what was said of them stays
+            return f"{build.origin} has {label} already, from an earlier build"
+    papers.copy(workshop.folder, build, description, payload.parent)
+    stored = workshop.folder / layout.TARGETS / placed.payload.name
     try:
-        whole = files.copy(payload, workshop.folder / layout.TARGETS / placed.name, size, sha256)
+        whole = files.copy(payload, stored, placed.payload.size, placed.payload.sha256)
     except FileNotFoundError:
-        text, hint = "{file} is not there", "a payload and its description lie side by side"
-        raise NotFound("no_such_file", text, file=str(payload), hint=hint) from None
+        raise papers.missing(payload) from None
     if not whole:
-        text, hint = "{file} is not what its description says", "make both anew: beeyard package build"
-        raise Untrusted("payload_differs", text, file=str(payload), hint=hint)
-    if before is None:
-        _target(workshop, role, build.description, data)
-    return f"added {label} to {build.origin}"
+        raise papers.differs(payload)
+    told = f"added {label} to {build.origin}"
+    if there:
+        return told
+    older = deltas.before(build, [found for path in role.targets if (found := layout.build(path))], bases)
+    made = tuple(deltas.made(workshop.folder, build, placed, [_known(workshop, role, one) for one in older]))
+    _target(workshop, role, build.description, msgspec.json.encode(replace(placed, deltas=made)))
+    return told + "".join(f", with a delta of {human_memory(one.size)}" for one in made)
+
+
+def _known(workshop: Workshop, role: Targets, build: Build) -> Description:
+    """As it was put there. Raises Unavailable."""
+    path = build.description
+    file = workshop.folder / layout.stored(path, role.targets[path].hashes["sha256"])
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Description)
+    except (OSError, msgspec.DecodeError) as error:
+        text, hint = "{file} can't be read: {reason}", "bring it back from a copy of the repository"
+        raise Unavailable("repository_incomplete", text, hint=hint, file=str(file), reason=str(error)) from None
 
 
 def _target(workshop: Workshop, role: Targets, path: str, data: bytes) -> None:

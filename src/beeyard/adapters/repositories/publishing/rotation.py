@@ -11,7 +11,7 @@ from tuf.api.metadata import TOP_LEVEL_ROLE_NAMES, Metadata, Targets
 from beeyard.adapters.repositories.publishing import keys, rootkeys
 from beeyard.adapters.repositories.publishing.keys import SSlibKey
 from beeyard.adapters.repositories.publishing.workshop import Workshop
-from beeyard.domain.errors import NotFound
+from beeyard.domain.errors import NotFound, Refused
 
 
 def of_root(workshop: Workshop, files: Sequence[Path], threshold: int | None) -> list[str]:
@@ -37,12 +37,15 @@ def of_online(workshop: Workshop, role: str) -> str:
 
 
 def require(workshop: Workshop, roles: Sequence[str]) -> None:
-    """Raises NotFound for what is no role here."""
+    """Raises NotFound for what is no role here, Refused where a variable holds the key: it would go on to hold it."""
     known = {*TOP_LEVEL_ROLE_NAMES, *workshop.delegated()}
     for role in roles:
         if role not in known:
             text, hint = "{role} has no key to rotate", "root, targets, snapshot, timestamp, an origin or channel-NAME"
             raise NotFound("no_such_role", text, role=role, hint=hint)
+        if workshop.is_given(role):
+            text, hint = "{variable} holds the key of {role}", "bring its file, unset the variable, then rotate"
+            raise Refused("key_in_variable", text, variable=f"${keys.variable(role)}", role=role, hint=hint)
 
 
 def of_delegated(workshop: Workshop, role: str) -> str:

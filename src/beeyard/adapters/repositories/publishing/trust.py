@@ -86,8 +86,8 @@ def delegate(workshop: Workshop, role: str) -> str:
     """Make an origin or a channel with a key of its own. What was done."""
     file = workshop.key_file(role)
     workshop.signer("targets")  # Without that a new key would be of no use.
-    made = keys.load if file.exists() else keys.create  # it is there if we were stopped here before
-    key = made(file, workshop.passphrase).public_key
+    there = workshop.has_key(role)  # given, or made before we were stopped here
+    key = (workshop.signer(role) if there else keys.create(file, workshop.passphrase)).public_key
     targets = workshop.targets()
     targets.delegations = targets.delegations or Delegations({}, {})
     assert targets.delegations.roles is not None
@@ -95,7 +95,7 @@ def delegate(workshop: Workshop, role: str) -> str:
     targets.add_key(key, role)
     workshop.write("targets", targets)
     workshop.write(role, Targets(1))
-    return f"made the role {role} with the key {file}"
+    return f"made the role {role} with the key {workshop.key_name(role)}"
 
 
 def due(workshop: Workshop, expires: datetime, life: timedelta) -> bool:
@@ -105,7 +105,7 @@ def due(workshop: Workshop, expires: datetime, life: timedelta) -> bool:
 
 def _renewed(workshop: Workshop, role: str, found: Targets) -> str:
     """Where the root is signed, the other keys need not be."""
-    if not workshop.key_file(role).exists():
+    if not workshop.has_key(role):
         return f"{role} expires on {found.expires:%Y-%m-%d}, and its key is not here: renew it where it is"
     workshop.write(role, found)
     return f"renewed {role}: version {found.version}"

@@ -5,10 +5,11 @@ names it; `release` makes that snapshot. So every step may fail, and readers see
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from msgspec import Struct
@@ -43,7 +44,19 @@ def utc() -> datetime:
 class Workshop:
     """One repository that is ours."""
 
-    def __init__(self, folder: Path, key_folder: Path, passphrase: str = "", now: Now = utc) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        key_folder: Path,
+        passphrase: str = "",
+        now: Now = utc,
+        *,
+        given: Mapping[str, str] = MappingProxyType({}),
+        patience: float = files.PATIENCE,
+    ) -> None:
+        """`given`: variables that may hold keys, each before any file of it. `patience`: seconds for others' work."""
+        self.given = given
+        self.patience = patience
         self.folder = folder
         self.key_folder = key_folder
         self.passphrase = passphrase
@@ -57,7 +70,7 @@ class Workshop:
         if not self.exists():
             text, hint = "{folder} is no repository", f"make one: beeyard repo init {self.folder}"
             raise NotFound("no_such_repository", text, folder=str(self.folder), hint=hint)
-        with files.alone(self.metadata):
+        with files.alone(self.metadata, self.patience):
             yield
 
     def exists(self) -> bool:
@@ -131,7 +144,21 @@ class Workshop:
 
     def signer(self, role: str) -> CryptoSigner:
         """The key of a role. Raises NotFound, Refused, Denied, Invalid."""
+        if self.is_given(role):
+            return keys.read(self.given[keys.variable(role)].encode(), self.key_name(role), self.passphrase)
         return keys.load(self.key_file(role), self.passphrase)
+
+    def has_key(self, role: str) -> bool:
+        """Whether its key is here."""
+        return self.is_given(role) or self.key_file(role).exists()
+
+    def is_given(self, role: str) -> bool:
+        """Whether a variable holds it."""
+        return bool(self.given.get(keys.variable(role)))
+
+    def key_name(self, role: str) -> str:
+        """Where its key stands, for people."""
+        return f"${keys.variable(role)}" if self.is_given(role) else str(self.key_file(role))
 
     def key_file(self, role: str) -> Path:
         return self.key_folder / f"{role}{keys.KEY}"
@@ -164,8 +191,10 @@ class Workshop:
         if before := next((file for keyid in known if (file := self.retired(role, keyid)).exists()), None):
             return keys.load(before, self.passphrase)
         text = "{role} is not to be signed with the key {file}"
-        hint = "a new root still lacks signatures: beeyard repo sign" if self.staged_root() else "bring the right key"
-        raise Refused("wrong_key", text, role=role, file=str(self.key_file(role)), hint=hint)
+        hint = "unset the variable, or put the right key into it" if self.is_given(role) else "bring the right key"
+        if role in TOP_LEVEL_ROLE_NAMES and self.staged_root():
+            hint = "a new root still lacks signatures: beeyard repo sign"
+        raise Refused("wrong_key", text, role=role, file=self.key_name(role), hint=hint)
 
     def _outgoing(self, role: str) -> list[CryptoSigner]:
         """Keys that the root names which readers see now, and the coming one does not.
