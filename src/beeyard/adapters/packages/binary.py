@@ -1,21 +1,31 @@
-"""Archives from a repository: described and vouched for there, fetched, unpacked into the host's package store."""
+"""Archives from a repository: described and vouched for there, fetched, unpacked into the host's package store.
+
+Where a build that is installed can be patched, less is fetched. Whatever is wrong with that, all of it comes instead.
+"""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from beeyard.adapters.packages.bringing import Bringing
 from beeyard.adapters.stored import Stored
-from beeyard.domain.errors import BeeyardError, Unavailable
+from beeyard.domain.errors import BeeyardError, NotFound, Unavailable, Untrusted
 from beeyard.domain.locked import Locked
-from beeyard.domain.packages import Description, Manifest, Platform, runs_on
+from beeyard.domain.packages import Delta, Description, Manifest, Paper, PaperKind, Payload, Platform, Receipt, runs_on
+from beeyard.domain.papers import excess, fault
 from beeyard.domain.sources import RepositorySpec
+from beeyard.domain.values import human_memory
 from beeyard.ports.fetcher import Fetcher
 from beeyard.ports.package_manager import Installed, Offered, Remembered, Tell
 from beeyard.ports.package_store import Damage, PackageStore
 from beeyard.ports.repository import Offer, Repository
+
+log = logging.getLogger("beeyard")
 
 AT_ONCE = 8
 """Descriptions asked for at the same time."""
@@ -49,9 +59,16 @@ class BinaryManager(Stored):
         self._repositories: dict[str, _Opened] = {}
         self._described: dict[tuple[str, str], Description] = {}
         self._asking = asyncio.Semaphore(AT_ONCE)
+        self._bringing = Bringing(fetcher, root / "served")
 
     async def facts(self, repositories: Sequence[RepositorySpec]) -> list[Installed]:
+        await self._bringing.serve(repositories)
         return [self._installed(receipt) for receipt in await self._receipts()]
+
+    async def served(self, repositories: Sequence[RepositorySpec], sha256: str) -> str | None:
+        await self._bringing.serve(repositories)
+        found = await self._bringing.served(sha256)
+        return None if found is None else str(found)
 
     async def offers(self, repository: RepositorySpec, package: str) -> list[Offered]:
         source = await self._refreshed(repository)
@@ -88,20 +105,87 @@ class BinaryManager(Stored):
     async def install(self, repository: RepositorySpec, offered: Offered, tell: Tell) -> Installed:
         description = self._known(repository, offered.digest)
         source = await self._repository(repository)
-        locked = self._store.locked(description.manifest.name)
-        async with self._payload(source, description, tell) as payload, locked:
+        if (delta := await self._delta(description)) is not None:
+            try:
+                installed = await self._patched(source, description, delta, tell)
+                await self._bringing.forget(description.payload)
+                return installed
+            except BeeyardError as error:
+                log.warning("%s comes whole, its delta is of no use: %s", _told(description), error)
+                await self._bringing.forget(delta)
+        async with (
+            self._brought(source, description, description.payload, tell) as payload,
+            self._store.locked(description.manifest.name),
+        ):
             receipt = await self._store.install(description, payload, repository.name, source.trust)
+        await self._bringing.forget(*description.deltas)
         return self._installed(receipt)
+
+    async def _delta(self, description: Description) -> Delta | None:
+        """The smallest that leads from what is installed."""
+        there = {receipt.description.digest for receipt in await asyncio.to_thread(self._store.receipts)}
+        fit = [delta for delta in description.deltas if delta.base in there]
+        return min(fit, key=lambda delta: delta.size, default=None)
+
+    async def _patched(self, source: Repository, description: Description, delta: Delta, tell: Tell) -> Installed:
+        """What it saves counts as there from the first moment on."""
+        saved = description.payload.size - delta.size
+
+        def told(done: int) -> None:
+            tell(saved + done)
+
+        async with (
+            self._brought(source, description, delta, told) as patch,
+            self._store.locked(description.manifest.name),
+        ):
+            base = await self._based(delta)
+            receipt = await self._store.install(description, patch, source.name, source.trust, base)
+        sizes = human_memory(delta.size), human_memory(description.payload.size)
+        log.info("%s came as a delta from %s: %s instead of %s", _told(description), _told(base.description), *sizes)
+        return replace(self._installed(receipt), saved=saved)
+
+    async def _based(self, delta: Delta) -> Receipt:
+        """Under the lock: it can't go any more."""
+        for receipt in await asyncio.to_thread(self._store.receipts):
+            if receipt.description.digest == delta.base:
+                return receipt
+        raise NotFound("package_not_installed", "what {delta} starts from is gone", delta=delta.name)
 
     async def repair(self, repository: RepositorySpec, installed: Installed, tell: Tell) -> list[Damage]:
         receipt = await self._receipt(installed)
         source = await self._repository(repository)
         locked = self._store.locked(installed.manifest.name)
-        async with self._payload(source, receipt.description, tell) as payload, locked:
+        async with self._brought(source, receipt.description, receipt.description.payload, tell) as payload, locked:
             return await self._store.repair(receipt, payload)
 
-    def _payload(self, source: Repository, description: Description, tell: Tell) -> "_Payload":
-        return _Payload(self._fetcher, source, description, tell)
+    async def paper(self, repository: RepositorySpec, digest: str, kind: PaperKind) -> bytes | None:
+        description = await self._description(repository, digest)
+        for paper in description.papers:
+            if paper.kind == kind:
+                if what := excess(paper.size):
+                    raise _wrong(description, kind, what)
+                source = await self._repository(repository)
+                async with self._brought(source, description, paper, lambda done: None) as file:
+                    data = await asyncio.to_thread(Path(file).read_bytes)
+                if what := await asyncio.to_thread(fault, description, kind, data):
+                    raise _wrong(description, kind, what)
+                return data
+        return None
+
+    async def _description(self, repository: RepositorySpec, digest: str) -> Description:
+        if (known := self._described.get((repository.name, digest))) is not None:
+            return known
+        for receipt in await asyncio.to_thread(self._store.receipts):
+            if receipt.description.digest == digest:
+                return receipt.description
+        raise NotFound("package_not_installed", "{package} is not installed any more", package=digest)
+
+    def _brought(
+        self, source: Repository, description: Description, file: Payload, tell: Callable[[int], None]
+    ) -> AbstractAsyncContextManager[str]:
+        if isinstance(file, Paper):
+            return self._bringing.brought(source, file, f"the {file.kind} of {_told(description)}", 0, tell)
+        return self._bringing.brought(source, file, _told(description), description.size, tell)
 
     async def _refreshed(self, spec: RepositorySpec) -> Repository:
         """As it is now. One that failed is opened anew the next time: what it is to be shown may have been renewed."""
@@ -143,21 +227,10 @@ class BinaryManager(Stored):
         return self._described[repository.name, digest]
 
 
-class _Payload:
-    """The payload's file, thrown away afterwards unless something failed: then it need not be fetched again."""
+def _wrong(description: Description, kind: PaperKind, what: str) -> Untrusted:
+    text, hint = "{package}: its {kind} {what}", "whoever signed it made a mistake: ask them"
+    return Untrusted("paper_wrong", text, hint=hint, package=_told(description), kind=kind, what=what)
 
-    def __init__(self, fetcher: Fetcher, source: Repository, description: Description, tell: Tell) -> None:
-        self._fetcher = fetcher
-        self._source = source
-        self._description = description
-        self._tell = tell
 
-    async def __aenter__(self) -> str:
-        payload = self._description.payload
-        manifest = self._description.manifest
-        source = replace(self._source.source(self._description), name=f"{manifest.name} {manifest.version}")
-        return await self._fetcher.fetch(source, payload.size, payload.sha256, self._tell)
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            await asyncio.to_thread(self._fetcher.drop, self._description.payload.sha256)
+def _told(description: Description) -> str:
+    return f"{description.manifest.name} {description.manifest.version}"

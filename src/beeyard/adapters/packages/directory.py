@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from beeyard.adapters.archives.collect import LEFT_OUT, collect
 from beeyard.domain.errors import Invalid, NotFound, Refused, Unavailable
@@ -155,7 +156,7 @@ class DirectoryManager:
         stamp = tuple(sorted(_stamps(folder)))
         seen = self._seen.get(folder)
         if seen is None or seen.stamp != stamp:
-            manifest = self._read(folder)
+            manifest = replace(self._read(folder), check=None)  # Only what is installed is checked.
             description = Description(manifest, collect(folder).files, _UNPACKED)
             changed = max((changed for *_, changed in stamp), default=0) / 1e9
             seen = self._seen[folder] = _Seen(stamp, manifest, description.digest, description.size, changed)
