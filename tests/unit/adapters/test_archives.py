@@ -135,7 +135,7 @@ def test_the_child_holds_little() -> None:
     command = [sys.executable, "-I", "-S", "-c", code, *unpack._paths()]
     loaded = set(subprocess.run(command, capture_output=True, text=True, check=True, env={}).stdout.split())
     ours = {name.rpartition(".")[2] for name in loaded if name.startswith("beeyard.adapters.archives.")}
-    assert ours == {"child", "codec", "confine", "headers", "tree"}
+    assert ours == {"child", "codec", "confine", "differences", "headers", "tree"}
     assert not loaded & {"msgspec", "tarfile", "pathlib", "asyncio", "beeyard.domain"}
 
 

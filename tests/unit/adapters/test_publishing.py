@@ -2,6 +2,7 @@
 
 import asyncio
 import stat
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -318,7 +319,61 @@ def test_somebody_elses_key_signs_nothing(yard: Yard) -> None:
 
 
 def test_two_do_not_work_on_one_repository_at_once(yard: Yard) -> None:
-    """The second is told so, and waits for nobody."""
+    """The second is told so, if the first is not done before its patience is over."""
     with yard.workshop.open(), pytest.raises(Refused) as caught:
-        publish(Workshop(yard.folder, yard.workshop.key_folder))
+        publish(Workshop(yard.folder, yard.workshop.key_folder, patience=0))
     assert caught.value.code == "repository_busy"
+
+
+def test_who_comes_second_waits_and_loses_nothing(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads nothing of the repository before the first is done with it."""
+    held, real = threading.Event(), files._taken
+
+    def taken(handle: int) -> bool:
+        got = real(handle)
+        if not got:
+            held.set()
+        return got
+
+    monkeypatch.setattr(files, "_taken", taken)
+    path = "acme/caddy/2.12.0/any/package.json"
+    with yard.workshop.open():
+        second = threading.Thread(target=yard.add, args=(("caddy", "2.12.0"),))
+        second.start()
+        assert held.wait(60)
+        assert path not in yard.role("acme").targets
+    second.join(60)
+    assert path in yard.role("acme").targets
+
+
+def test_a_key_in_a_variable_comes_before_one_in_a_file(yard: Yard) -> None:
+    """As a pipeline has it; whether it is the right one is looked at all the same."""
+    workshop, text = yard.workshop, yard.workshop.key_file("acme").read_text()
+    workshop.given = {"BEEYARD_REPO_KEY_ACME": text}
+    workshop.key_file("acme").unlink()
+    yard.add(("caddy", "2.12.0"))
+    workshop.given = {"BEEYARD_REPO_KEY_ACME": workshop.key_file("targets").read_text()}
+    with pytest.raises(Refused) as caught:
+        yard.add(("caddy", "2.13.0"))
+    assert caught.value.code == "wrong_key"
+    assert str(caught.value) == "acme is not to be signed with the key $BEEYARD_REPO_KEY_ACME"
+    workshop.given = {"BEEYARD_REPO_KEY_ACME": "none"}
+    with pytest.raises(Invalid, match=r"\$BEEYARD_REPO_KEY_ACME holds no Ed25519 key"):
+        yard.add(("caddy", "2.13.0"))
+
+
+@pytest.mark.parametrize("role", ["acme", "targets"])
+def test_a_key_in_a_variable_is_not_replaced(yard: Yard, role: str) -> None:
+    """It would stay in the variable and sign nothing any more. Nothing is changed, and what is there is published."""
+    workshop = yard.workshop
+    workshop.given = {f"BEEYARD_REPO_KEY_{role.upper()}": workshop.key_file(role).read_text()}
+    before = {path: path.read_bytes() for path in yard.home.rglob("*") if path.is_file()}
+    with pytest.raises(Refused) as caught:
+        sign(workshop, yard.root_keys, rotate=[role])
+    assert (caught.value.code, str(caught.value)) == (
+        "key_in_variable",
+        f"$BEEYARD_REPO_KEY_{role.upper()} holds the key of {role}",
+    )
+    assert {path: path.read_bytes() for path in yard.home.rglob("*") if path.is_file()} == before
+    publish(workshop)
+    assert versions(yard) == ["2.11.4"]
