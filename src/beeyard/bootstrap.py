@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from beeyard.adapters.clock import SystemClock
 from beeyard.adapters.fetcher import FolderFetcher
@@ -17,9 +17,12 @@ from beeyard.adapters.journal import FileJournal
 from beeyard.adapters.logs import FileLogs
 from beeyard.adapters.means import Means
 from beeyard.adapters.notify import NotifySocket
+from beeyard.adapters.packages.apt import AptManager
 from beeyard.adapters.packages.binary import BinaryManager
 from beeyard.adapters.packages.directory import DirectoryManager, Read
+from beeyard.adapters.packages.dnf import DnfManager
 from beeyard.adapters.packages.oci import OciManager
+from beeyard.adapters.packages.python import PythonManager
 from beeyard.adapters.probes import NetworkProber
 from beeyard.adapters.providers import PROVIDERS
 from beeyard.adapters.secrets import LocalSecrets
@@ -30,6 +33,7 @@ from beeyard.domain.packages import Platform
 from beeyard.domain.secrets import filled, references
 from beeyard.domain.sources import Credentials, RepositorySpec
 from beeyard.launcher.paths import Paths
+from beeyard.ports.fetcher import Fetcher
 from beeyard.ports.invitations import Invitation, Invitations
 from beeyard.ports.package_manager import PackageManager
 from beeyard.ports.package_store import PackageStore
@@ -40,6 +44,7 @@ from beeyard.ports.store import Store
 
 if TYPE_CHECKING:
     from beeyard.adapters.images.shelf import Shelf
+    from beeyard.adapters.wheels.shelf import Shelf as Wheels
 
 M = TypeVar("M", bound=Master)
 
@@ -68,11 +73,14 @@ def _managers(root: Path, secrets: Secrets, read: Read) -> dict[str, PackageMana
     """The package managers, all of them keeping what they have below one folder."""
 
     async def shown(spec: RepositorySpec) -> RepositorySpec:
-        """With its secrets."""
-        written = msgspec.structs.asdict(spec.credentials)
-        known = {name: await secrets.fetch(name) for text in written.values() for name in references(text)}
-        credentials = Credentials(**{field: filled(text, known) for field, text in written.items()})
-        return msgspec.structs.replace(spec, credentials=credentials)
+        """With its secrets, and those of its mirrors."""
+        mirrors = [replace(one, credentials=await known(one.credentials)) for one in spec.mirrors]
+        return replace(spec, credentials=await known(spec.credentials), mirrors=tuple(mirrors))
+
+    async def known(written: Credentials) -> Credentials:
+        fields = asdict(written)
+        values = {name: await secrets.fetch(name) for text in fields.values() for name in references(text)}
+        return Credentials(**{field: filled(text, values) for field, text in fields.items()})
 
     async def opened(spec: RepositorySpec) -> Repository:
         from beeyard.adapters.repositories import repository  # TUF takes 170 ms to load.
@@ -88,19 +96,37 @@ def _managers(root: Path, secrets: Secrets, read: Read) -> dict[str, PackageMana
     # A master without packages has no store.
     def store(root: Path) -> PackageStore:
         from beeyard.adapters.archives.unpack import unpack
+        from beeyard.adapters.confined.checking import check
         from beeyard.adapters.package_store import FolderStore
+
+        return FolderStore(root, unpack, patch=unpack, check=check)
+
+    async def wheels(spec: RepositorySpec, fetcher: Fetcher) -> "Wheels":
+        from beeyard.adapters.wheels.opening import opened  # Nor what asks for wheels, where nobody has any.
+
+        return await opened(await shown(spec), platform(), _resolver(), fetcher)
+
+    def environments(root: Path) -> PackageStore:
+        from beeyard.adapters.package_store import FolderStore
+        from beeyard.adapters.wheels.unpacking import unpack
 
         return FolderStore(root, unpack)
 
     def images(root: Path) -> PackageStore:
+        from beeyard.adapters.confined.checking import check
         from beeyard.adapters.images.unpacking import unpack
         from beeyard.adapters.package_store import FolderStore
 
-        return FolderStore(root, unpack)
+        return FolderStore(root, unpack, check=check)
 
     binary = BinaryManager(root, store, FolderFetcher(root / "dl"), platform(), opened)
     oci = OciManager(root / "oci", images, FolderFetcher(root / "oci" / "dl"), platform(), shelf)
-    return {manager.name: manager for manager in (binary, DirectoryManager(read, platform()), oci)}
+    python = PythonManager(root / "python", environments, FolderFetcher(root / "python" / "dl"), wheels)
+    system = [
+        kind(root / kind.name, images, FolderFetcher(root / kind.name / "dl"), platform(), shown)
+        for kind in (AptManager, DnfManager)
+    ]
+    return {manager.name: manager for manager in (binary, DirectoryManager(read, platform()), oci, python, *system)}
 
 
 class _Invitations:

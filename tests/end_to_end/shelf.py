@@ -97,12 +97,13 @@ class _Quiet(ThreadingHTTPServer):
 
 class Server:
     """Serves a folder. `gate`: while it is closed, payloads come by half; `token`: who has another gets nothing;
-    `trickles`: from then on everything comes byte by byte."""
+    `trickles`: from then on everything comes byte by byte; `asked`: the paths."""
 
     def __init__(self, folder: Path, token: str) -> None:
         self.gate, self.half, self.over = threading.Event(), threading.Event(), threading.Event()
         self.gate.set()
         self.refused = 0
+        self.asked: list[str] = []
         self.trickles = False
         served = self
 
@@ -111,6 +112,7 @@ class Server:
 
             def do_GET(self) -> None:
                 file = folder / self.path.lstrip("/")
+                served.asked.append(self.path)
                 known = not token or self.headers["Authorization"] == f"Bearer {token}"
                 served.refused += not known
                 data = file.read_bytes() if known and file.is_file() else b""

@@ -40,6 +40,11 @@ HARMLESS: dict[str, dict[str, Any]] = {
     **{name: {} for name in ("package_list", "package_search", "package_history", "package_verify", "package_repair")},
     **{name: {"package": "nothing"} for name in ("package_show", "package_why")},
     **{name: {"packages": ["nothing"]} for name in ("package_install", "package_uninstall")},
+    **{name: {"worker": "NAME"} for name in ("rollout_pause", "rollout_resume", "rollout_abort")},
+    "rollout_status": {"workers": ["NAME"]},
+    "package_update": {"packages": ["nothing"]},
+    "package_rollback": {"name": "nothing"},
+    **{name: {"package": "nothing"} for name in ("package_hold", "package_unhold")},
     "register": {},
     "report": {"text": "READY=1"},
     "package_gc": {"dry_run": True},
@@ -113,10 +118,13 @@ def test_every_operation_has_a_role_and_is_tried() -> None:
         **dict.fromkeys(("start", "stop", "restart", "swap", "probe", "add", "remove", "apply"), "operator"),
         **dict.fromkeys(("package_install", "package_uninstall", "package_verify", "package_repair"), "operator"),
         **dict.fromkeys(("package_gc", "package_history", "package_lock"), "operator"),
+        **dict.fromkeys(("package_update", "package_rollback", "package_hold", "package_unhold"), "operator"),
+        **dict.fromkeys(("rollout_pause", "rollout_resume", "rollout_abort"), "operator"),
         **dict.fromkeys(("down", "token_create", "token_list", "token_link", "token_revoke"), "admin"),
         **dict.fromkeys(("audit_log", "audit_verify", "audit_export", "orphan_list", "orphan_remove"), "admin"),
     }
     packages = {"package_install", "package_uninstall", "package_repair", "package_gc", "package_lock"}
+    packages |= {"package_update", "package_rollback", "package_hold", "package_unhold"}
     assert {name for name, one in OPERATIONS.items() if one.install} == {"add", "remove", "apply", *packages}
 
 

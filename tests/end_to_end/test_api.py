@@ -32,7 +32,7 @@ def schemathesis(folder: Path, url: str, *arguments: str) -> subprocess.Complete
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_with_a_token_all_is_as_the_description_says(tmp_path: Path) -> None:
     """Good requests are taken, bad ones refused, answers are of the shape that was told, and nothing is a bug."""
     with served(endless=False, failures=10**9) as master:
@@ -43,7 +43,7 @@ def test_with_a_token_all_is_as_the_description_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_without_a_token_nothing_is_to_be_had(tmp_path: Path) -> None:
     """Whatever is sent. A stranger is not told either which methods a path has: that check is left out."""
     with served(endless=False, failures=10**9) as master:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,9 +22,12 @@ import beeyard
 from beeyard import AsyncClient, Client
 from beeyard.application.operation import Operation
 from beeyard.application.operations import BY_REQUEST, OPERATIONS
+from beeyard.application.packages.moves import RolloutView
+from beeyard.domain.course import OVER
 from beeyard.domain.module import ModuleSpec
+from beeyard.domain.rollout_plan import Rollout
 from beeyard.domain.spec import Endpoint, ProbeSpec, WorkerSpec
-from beeyard.domain.values import WorkerId
+from beeyard.domain.values import Duration, WorkerId
 from beeyard.entrypoints.cli.commands import COMMANDS
 from tests.end_to_end.calls import Caller, certificate, listen, url_of
 from tests.end_to_end.workers import asked, program, shell
@@ -169,13 +172,13 @@ def said(command: click.Command, request: Any) -> list[str]:
 
 
 def a_shelf(folder: Path) -> Path:
-    """A folder with two packages that nobody signed."""
-    for name in ("tool", "spare"):
-        source = folder / name
+    """A folder with packages that nobody signed."""
+    for name, version in (("tool", "1.0"), ("spare", "1.0"), ("idle", "1.0"), ("idle", "2.0")):
+        source = folder / f"{name}-{version}"
         source.mkdir()
-        (source / "run").write_text("#!/bin/sh\n")
+        (source / "run").write_text("#!/bin/sh\nexec sleep infinity\n")
         (source / "run").chmod(0o755)
-        (source / "package.yaml").write_text(f"{{name: {name}, version: 1.0, executable: {{path: run}}}}\n")
+        (source / "package.yaml").write_text(f"{{name: {name}, version: '{version}', executable: {{path: run}}}}\n")
         command = [BEEYARD, "package", "build", str(source), "-o", str(folder / "shelf")]
         subprocess.run(command, check=True, capture_output=True)
     return folder / "shelf"
@@ -188,7 +191,8 @@ def a_module(folder: Path, name: str) -> WorkerSpec:
 
 
 class Scene:
-    """A Beeyard with a worker that runs, one that wrote something, and one that never gets ready."""
+    """A Beeyard with a worker that runs, one that wrote something, and one that never gets ready; `idle` runs from a
+    package, and takes for ever to go over."""
 
     def __init__(self, made: Yard, folder: Path) -> None:
         self.yard = made
@@ -210,7 +214,10 @@ class Scene:
         made.running("web", "writer", "within")
         shelf = {"name": "shelf", "path": str(a_shelf(folder)), "trust": "unsigned"}
         made.ask("apply", specs=[], origin="packages", master={"packages": {"repositories": [shelf]}})
-        made.ask("package_install", packages=["tool"])
+        made.ask("package_install", packages=["tool", "idle:==1.0"])
+        slow = Rollout(min_healthy=Duration(86_400.0), watch=Duration(86_400.0))
+        made.ask("add", specs=[WorkerSpec(WorkerId("idle"), "process", {}, package="idle", rollout=slow)])
+        made.running("idle")
         eventually(lambda: len(made.ask("logs", workers=["writer"])) == 2, "two lines")
         self.client = Client(state_dir=made.paths.state)
         self.job = self.client.submit(beeyard.Start(["web"]))
@@ -292,6 +299,42 @@ def its_old_package(scene: Scene, who: str) -> beeyard.PackageUninstall:
     return beeyard.PackageUninstall(["spare"])
 
 
+def idling(scene: Scene) -> None:
+    """`idle` runs 1.0, and nothing is under way."""
+
+    def seen() -> list[RolloutView]:
+        return list(scene.client.stream(beeyard.RolloutStatus(["idle"])))
+
+    if any(view.stage not in OVER for view in seen()):
+        with suppress(beeyard.Refused):  # It may be over by now.
+            scene.client.ask(beeyard.RolloutAbort("idle"))
+    eventually(lambda: all(view.stage in OVER for view in seen()), "nothing is under way")
+    assert scene.yard.running("idle")["idle"]["package"] == "idle 1.0"
+
+
+def an_update(scene: Scene, who: str) -> beeyard.PackageUpdate:
+    """Of a worker that runs the older one."""
+    idling(scene)
+    return beeyard.PackageUpdate(["idle"], to="2.0")
+
+
+def under_way(request: Any) -> Ask:
+    """Asked while `idle` goes over."""
+
+    def ask(scene: Scene, who: str) -> Any:
+        scene.client.ask(an_update(scene, who))
+        if isinstance(request, beeyard.RolloutResume):
+            scene.client.ask(beeyard.RolloutPause("idle"))
+        return request
+
+    return ask
+
+
+def the_course(view: Any) -> Any:
+    """What does not change by itself, nor by who asks."""
+    return {name: view[name] for name in ("group", "package", "stage", "source", "target", "moved", "members")}
+
+
 QUESTIONS: dict[str, tuple[Ask, Same, int | None]] = {
     "ps": (lambda scene, who: beeyard.Ps(["web", "gone"], limit=1), whole, None),
     "info": (lambda scene, who: beeyard.Info(), without("memory"), None),
@@ -341,6 +384,14 @@ QUESTIONS: dict[str, tuple[Ask, Same, int | None]] = {
     "package_history": (lambda scene, who: beeyard.PackageHistory(limit=1), whole, None),
     "package_why": (lambda scene, who: beeyard.PackageWhy("tool"), whole, None),
     "package_uninstall": (its_old_package, whole, None),
+    "package_hold": (lambda scene, who: beeyard.PackageHold("tool"), whole, None),
+    "package_unhold": (lambda scene, who: beeyard.PackageUnhold("tool"), lambda names: ("held", names), None),
+    "package_update": (an_update, whole, None),
+    "package_rollback": (under_way(beeyard.PackageRollback("idle")), whole, None),
+    "rollout_pause": (under_way(beeyard.RolloutPause("idle")), the_course, None),
+    "rollout_resume": (under_way(beeyard.RolloutResume("idle")), the_course, None),
+    "rollout_abort": (under_way(beeyard.RolloutAbort("idle")), the_course, None),
+    "rollout_status": (lambda scene, who: beeyard.RolloutStatus(), lambda views: [*map(the_course, views)], None),
     "package_lock": (
         lambda scene, who: beeyard.PackageLock([], beeyard.PackagesSpec()),
         lambda lock: ("builds", lock.get("packages", [])),
@@ -371,7 +422,7 @@ def test_it_is_answered_alike_whoever_asks_however(scene: Scene, name: str) -> N
 def test_down_ends_all_whoever_asks(fresh_yard: Yard, tmp_path: Path, which: int) -> None:
     """Workers, master, launcher and pump."""
     scene = Scene(fresh_yard, tmp_path)
-    assert scene.askers[which].ask(beeyard.Down(timeout=10.0)) == {"ended": 7, "stuck": [], "left": []}
+    assert scene.askers[which].ask(beeyard.Down(timeout=10.0)) == {"ended": 8, "stuck": [], "left": []}
     eventually(lambda: fresh_yard.marked() == [], "all ended")
 
 

@@ -1,6 +1,7 @@
 """Everything around a master, fake, and outliving it; and the ways by which a master comes and goes."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -117,7 +118,8 @@ class Leash:
         self.cut = False
 
     def __getattr__(self, name: str) -> Any:
-        return _nowhere if self.cut and name not in ("close", "events") else getattr(self._thing, name)
+        found = getattr(self._thing, name)
+        return _nowhere if self.cut and name != "close" and inspect.iscoroutinefunction(found) else found
 
 
 async def _nowhere(*args: object, **kwargs: object) -> None:

@@ -1,8 +1,9 @@
 """Runs the real launcher or the real master, with a hand that kills at one named point.
 
 The order lies in STATE/fault.json: `{"point": "master Launch", "when": "before", "victims": ["master", "launcher"]}`.
-It is looked at whenever a point is passed, and carried out once. Points are every effect of the master, every commit,
-and every message that the launcher takes or sends to the pump; nothing in the product knows of them.
+It is looked at whenever a point is passed, and carried out once: the first time, or with `nth` the n-th. Points are
+every effect of the master, every commit, and every message that the launcher takes or sends to the pump; `master *` is
+any of the master's. Nothing in the product knows of them.
 
     python faulty.py master STATE
     python -I -S faulty.py launcher --state STATE -- MASTER ARGV…
@@ -27,15 +28,20 @@ class Hand:
     def __init__(self, state: str) -> None:
         self.paths = Paths(state)
         self.file = os.path.join(state, "fault.json")
+        self._passed: dict[str, int] = {}  # by order
 
     def passes(self, point: str, when: str) -> None:
         """This point is passed now."""
         try:
             with open(self.file) as file:
-                order = json.load(file)
+                text = file.read()
+                order = json.loads(text)
         except (OSError, ValueError):
             return
-        if (order["point"], order["when"]) != (point, when):
+        if order["point"] not in (point, f"{point.split(maxsplit=1)[0]} *") or order["when"] != when:
+            return
+        self._passed[text] = self._passed.get(text, 0) + 1
+        if self._passed[text] != order.get("nth", 1):
             return
         try:
             os.rename(self.file, self.file + ".done")  # Once, whoever comes first.
@@ -68,8 +74,8 @@ def launcher(arguments: list[str]) -> int:
         main.HANDLERS[name] = hand.around(f"launcher {name}", handler)
     send = pumping.PumpClient._send
 
-    def sent(self: Any, message: dict[str, Any]) -> None:
-        hand.around(f"pump {message['type']}", send)(self, message)
+    def sent(self: Any, message: dict[str, Any], *files: int) -> None:
+        hand.around(f"pump {message['type']}", send)(self, message, *files)
 
     pumping.PumpClient._send = sent  # type: ignore[method-assign]
     main._program = _program

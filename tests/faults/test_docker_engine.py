@@ -38,7 +38,13 @@ def restart(engine: Engine) -> None:
     pid = engine.folder / "pid"
     old = pid.read_text()
     engine.restart()
-    eventually(lambda: pid.exists() and pid.read_text() not in ("", old), "another engine", patience=60.0)
+
+    def another() -> bool:
+        with contextlib.suppress(FileNotFoundError):  # The one that goes takes its own away.
+            return pid.read_text() not in ("", old)
+        return False
+
+    eventually(another, "another engine", patience=60.0)
     eventually(engine.answers, "an engine that answers", patience=60.0)
 
 

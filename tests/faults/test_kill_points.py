@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import sys
 import time
 import typing
@@ -22,7 +23,7 @@ from beeyard.domain import messages
 from beeyard.domain.lifetime import Lifetime
 from beeyard.domain.limits import Limit, Limits
 from beeyard.domain.module import ModuleSpec
-from beeyard.domain.spec import Backoff, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
+from beeyard.domain.spec import Backoff, Endpoint, Listen, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
 from beeyard.domain.values import Duration, SignalNumber, WorkerId
 from beeyard.launcher import kernel
 from beeyard.launcher.locks import holder
@@ -36,7 +37,7 @@ EFFECTS = [effect.__name__ for effect in typing.get_args(messages.Effect) if eff
 POINTS = [
     *(f"master {name}" for name in (*EFFECTS, "commit")),
     *(f"launcher {name}" for name in HANDLERS),
-    *(f"pump {name}" for name in ("hello", "watch", "unwatch", "drain")),
+    *(f"pump {name}" for name in ("hello", "watch", "unwatch", "drain", "keep", "lose", "kept")),
 ]
 NOT_HERE = {
     "launcher table": "only asked when a master wakes up: covered by every case that kills the master",
@@ -66,6 +67,7 @@ def shell(name: str, script: str, restart: RestartPolicy, **more: typing.Any) ->
 
 
 WITHIN = ModuleSpec("within:Speaking", str(Path(__file__).parent))
+LISTENING = {"any": Endpoint(listen=Listen())}
 ALIVE = ProbeSpec("exec", command=("/bin/true",), period=Duration(0.2), timeout=Duration(5.0))
 WORKERS = [
     WorkerSpec(id=WorkerId("silent"), provider="process", run={"executable_path": "/bin/sleep", "args": ["100000"]}),
@@ -109,6 +111,12 @@ def provoke(yard: Yard, point: str) -> None:
         match point.split():
             case [_, "Terminate" | "CancelTimer" | "Unwatch" | "signal"]:
                 yard.ask("restart", workers=["target"], wait=False)
+            case [_, "Lead" | "lead"]:
+                name = f"passing-{time.monotonic_ns()}.1"
+                with socket.create_server(("127.0.0.1", 0)) as free:
+                    shared = Endpoint(port=free.getsockname()[1], listen=Listen())
+                yard.ask("add", specs=[shell(name, "sleep 100", LATER, endpoints={"any": shared})])
+                yard.ask("remove", workers=[name], stop=True)
             case [_, "Restrict" | "hold"]:
                 limits = Limits({"process.max_processes": Limit(50 + time.monotonic_ns() % 1000, "throttle")})
                 yard.apply(*(replace(spec, limits=limits) if spec.id == "target" else spec for spec in WORKERS))
@@ -117,6 +125,12 @@ def provoke(yard: Yard, point: str) -> None:
             case [_, "unwatch" | "release"]:
                 yard.ask("add", specs=[shell("passing", "sleep 100", LATER)])
                 yard.ask("remove", workers=["passing"], stop=True)
+            case [_, "listen" | "keep" | "lose"]:
+                name = f"passing-{time.monotonic_ns()}"
+                yard.ask("add", specs=[shell(name, "sleep 100", LATER, endpoints=LISTENING)])
+                yard.ask("remove", workers=[name], stop=True)
+            case ["pump", "kept"]:
+                os.kill(yard.pid("launcher"), signal.SIGKILL)
             case [_, "Forget"]:
                 brief = Lifetime(after=Duration(0.1))
                 yard.ask("add", specs=[shell(f"brief-{time.monotonic_ns()}", "exit 0", NEVER, lifetime=brief)])

@@ -117,7 +117,7 @@ class Whole(Yard):
         published = folder / "repository"
         if not published.exists():
             self._publish(published)
-        files = sorted((folder / "built").glob("*.json"))
+        files = sorted((folder / "built").glob("*-any.json"))
         described = [msgspec.json.decode(file.read_bytes(), type=Description) for file in files]
         self.known = {one.manifest.version: (one, str(folder / "built" / one.payload.name)) for one in described}
         self.found: Receipt
@@ -131,7 +131,7 @@ class Whole(Yard):
         publish(workshop)
 
     def _source(self, major: str) -> Path:
-        """As `damage` knows it."""
+        """As `damage` knows it. Versions differ in a byte: where one is installed, others come as deltas."""
         source = self.folder / f"source-{major}"
         for path, content in {"README": b"read me\n", "share/empty": b"", "share/deep/data": b"\0\1\2" * 3000}.items():
             (source / path).parent.mkdir(parents=True, exist_ok=True)
@@ -140,13 +140,13 @@ class Whole(Yard):
         (source / "bin/serve").write_text("#!/bin/sh\nexec sleep 1000\n")
         (source / "bin/serve").chmod(0o755)
         (source / "bin/start").symlink_to("serve")
-        (source / "noise").write_bytes(random.Random(major).randbytes(300_000))
+        (source / "noise").write_bytes(random.Random(1).randbytes(300_000) + major.encode())
         manifest = {"name": "caddy", "version": f"{major}.0", "executable": {"path": "bin/serve"}}
         (source / "package.yaml").write_bytes(msgspec.json.encode(manifest))  # JSON is YAML.
         return source
 
     def open(self) -> FolderStore:
-        return FolderStore(self.root, unpack.unpack, grace=-1.0)
+        return FolderStore(self.root, unpack.unpack, patch=unpack.unpack, grace=-1.0)
 
     def manager(self) -> BinaryManager:
         """As a new process makes it."""
@@ -225,6 +225,11 @@ class Run:
     def halted(self) -> int:
         """The pid of whoever has halted; 0: all is done without that."""
         return int(self.heard(r"halted (\d+)\n|done\n|error") or 0)
+
+    def again(self) -> int:
+        """The pid of whoever halts next."""
+        self._said = b""
+        return self.halted()
 
     def go(self) -> None:
         """Who halted goes on."""
@@ -328,8 +333,10 @@ def _kill_child(yard: Whole) -> Callable[[Run, int], Ended]:
     """Its master lives, and clears away what it left."""
 
     def kill(run: Run, halted: int) -> Ended:
-        if halted:
-            os.kill(halted, signal.SIGKILL)
+        child = halted
+        while child:  # A delta whose unpacker was killed is followed by the whole, and that has one too.
+            os.kill(child, signal.SIGKILL)
+            child = run.again()
         code = run.end()
         for wrong in yard.left():
             print(f"bereft: {wrong}")

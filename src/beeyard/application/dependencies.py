@@ -61,12 +61,12 @@ class Dependencies:
                 return None
 
     def attempts(self, spec: WorkerSpec) -> dict[str, int]:
-        """Of each worker that this one is to be restarted with, its attempt now. Not of a group that scales: its
-        instances come and go as they are needed."""
+        """Of each worker that this one is to be restarted with, its attempt now. Not of a group of which some
+        are on standby: its instances come and go as they are needed."""
         return {
             name: self._supervisors[name].worker.attempt
             for name, need in spec.needs.items()
-            if need.restart and name in self._supervisors and self._supervisors[name].worker.spec.scaling is None
+            if need.restart and name in self._supervisors and not self._supervisors[name].worker.spec.varies
         }
 
     def missing(self, spec: WorkerSpec) -> list[Missing]:

@@ -32,6 +32,7 @@ from beeyard.domain.messages import (
     Launch,
     Launched,
     LaunchFailed,
+    Lead,
     Prepare,
     Restrict,
     Restricted,
@@ -42,14 +43,14 @@ from beeyard.domain.messages import (
 )
 from beeyard.domain.pressure import strain
 from beeyard.domain.refusals import refusal
-from beeyard.domain.spec import notifies
+from beeyard.domain.spec import Endpoint, notifies
 from beeyard.domain.worker import Death, Running, Stopping, Worker
 from beeyard.ports.clock import Clock
 from beeyard.ports.host import Host
 from beeyard.ports.logs import Logs
 from beeyard.ports.notify import Notices
 from beeyard.ports.prober import Prober
-from beeyard.ports.provider import Provider, Purpose
+from beeyard.ports.provider import Leads, Provider, Purpose
 
 LAST_LINES = 20
 """Lines of output that a death record keeps."""
@@ -136,6 +137,9 @@ class Effects:
                 if worker.outfit.probes:
                     supervisor.probing = self._probing(supervisor, attempt, handle, provider, resumed=resumed)
                     supervisor.probing.start()
+            case Lead(attempt=attempt, here=here):
+                if isinstance(provider, Leads):
+                    self._spawn(provider.lead(worker.id, attempt, here=here))
             case Restrict(attempt=attempt):
                 self._limiting.begin(supervisor, attempt)
                 self._spawn(self._restrict(worker, attempt, provider))
@@ -258,9 +262,14 @@ class Effects:
     def _ports(self, worker: Worker) -> dict[str, int]:
         """The port of each endpoint; one that the master chooses stays the same over restarts while it is free."""
         return {
-            name: endpoint.port or self._host.free_port(worker.ports.get(name, 0))
+            name: endpoint.port or self._chosen(endpoint, worker.ports.get(name, 0))
             for name, endpoint in worker.spec.endpoints.items()
+            if not endpoint.unix
         }
+
+    def _chosen(self, endpoint: Endpoint, last: int) -> int:
+        """A free one. What we listen at ourselves is ours although it is not free."""
+        return last if last and endpoint.listen else self._host.free_port(last)
 
     async def _undertake(self) -> None:
         """Last words of the dead, one after the other: a thousand at once must not keep the living waiting."""

@@ -36,7 +36,7 @@ def reached(worker: Worker, notified: Notified | None, now: Now) -> list[Endpoin
     found = {
         name: _view(worker.id, name, Offer(endpoint.protocol, address(endpoint, phase.handle.ports.get(name))), since)
         for name, endpoint in worker.outfit.endpoints.items()
-        if phase.handle.ports.get(name, endpoint.port)
+        if phase.handle.ports.get(name, endpoint.port) or endpoint.unix
     }
     if notified is not None and notified.attempt == phase.attempt and notified.report is not None:
         period, timeout = asking(worker.outfit)
@@ -49,7 +49,9 @@ def reached(worker: Worker, notified: Notified | None, now: Now) -> list[Endpoin
 
 
 def address(endpoint: Endpoint, port: int | None) -> str:
-    """Where an endpoint of a spec is reached from this host: a URL, or `host:port`."""
+    """Where an endpoint of a spec is reached from this host: a URL, `host:port`, or `unix:` and a path."""
+    if endpoint.unix:
+        return f"unix:{endpoint.unix}"
     host = _EVERYWHERE.get(endpoint.host, endpoint.host)
     place = f"{f'[{host}]' if ':' in host else host}:{endpoint.port if port is None else port}"
     if endpoint.protocol not in ("http", "https"):

@@ -69,6 +69,10 @@ class Engine:
         self._inbox.append((worker, event))
         self._wake.set()
 
+    def stir(self) -> None:
+        """Have a turn although nothing happened: what was noted beside the workers is saved in it."""
+        self._wake.set()
+
     def look(self, worker: str) -> None:
         """Have a worker looked at in the next turn: whether what it needs is there."""
         self._inbox.append((worker, None))
@@ -85,6 +89,10 @@ class Engine:
         """Returns when saved. Raises Unavailable while the store can't be written: then nothing changed."""
         if events:
             await self._ask(partial(self._request_turn, events))
+
+    async def saved(self) -> None:
+        """Returns when what was noted beside the workers is saved. Raises Unavailable while it can't be."""
+        await self._ask(partial(self._request_turn, []))
 
     async def remove(self, names: Sequence[str], check: Callable[[], None], what: str = "removed") -> None:
         """Returns when these workers are forgotten; `what` is told of each.

@@ -11,6 +11,7 @@ from beeyard.application.probing import http_address
 from beeyard.application.supervisor import Supervisor
 from beeyard.domain.errors import BeeyardError
 from beeyard.domain.metric import total
+from beeyard.domain.rollout_plan import Gate
 from beeyard.domain.scaling import Load, Metric, Scaling
 from beeyard.domain.spec import ProbeSpec
 from beeyard.domain.worker import Running, Worker
@@ -34,7 +35,7 @@ async def load(scaling: Scaling, group: Sequence[Supervisor], prober: Prober, at
     if not metric.each:
         value = await _asked(metric, metric.http, prober)
         return None if value is None else Load(value / metric.target, text=_text(metric, value))
-    found = await asyncio.gather(*(_told(metric, supervisor.worker, prober) for supervisor in group))
+    found = await asyncio.gather(*(told(metric, supervisor.worker, prober) for supervisor in group))
     values = [value for value in found if value is not None]
     if not values:
         return None
@@ -70,7 +71,8 @@ def _cores(worker: Worker) -> float:
     return min(given, default=1.0)
 
 
-async def _told(metric: Metric, worker: Worker, prober: Prober) -> float | None:
+async def told(metric: Metric | Gate, worker: Worker, prober: Prober) -> float | None:
+    """The figure that one worker tells of itself; None where it tells none."""
     phase = worker.phase
     if not isinstance(phase, Running) or phase.ready_since is None:
         return None
@@ -82,7 +84,7 @@ async def _told(metric: Metric, worker: Worker, prober: Prober) -> float | None:
     return await _asked(metric, url, prober)
 
 
-async def _asked(metric: Metric, url: str, prober: Prober) -> float | None:
+async def _asked(metric: Metric | Gate, url: str, prober: Prober) -> float | None:
     page = await prober.read(url, TIMEOUT)
     return None if page.text is None else total(page.text, metric.name)
 

@@ -29,16 +29,20 @@ from beeyard.application.obstacles import Obstacles, find
 from beeyard.application.operation import Operation
 from beeyard.application.orphans import Sweep
 from beeyard.application.outlook import Outlook, ages, outlook
+from beeyard.application.packages import readable
 from beeyard.application.packages.health import Rounds
 from beeyard.application.packages.installer import PACKAGES, Installer
 from beeyard.application.packages.seed import PROGRAM, PackageCalls
 from beeyard.application.packages.supplies import Supplies
+from beeyard.application.packages.versions import ROLLOUTS, Versions
 from beeyard.application.records import Records
+from beeyard.application.rollouts import Rollouts
 from beeyard.application.sampling import Sampling, history
 from beeyard.application.scaling import SCALING, Scaler
 from beeyard.application.secrets import Definitions
 from beeyard.application.supervisor import CLOCK_SET, Supervisor
 from beeyard.application.tokens import Tokens
+from beeyard.application.updates import Updates
 from beeyard.application.views import WorkerDetail
 from beeyard.domain import aging, order
 from beeyard.domain.errors import BeeyardError, NotFound, Refused
@@ -129,8 +133,10 @@ class Master(PackageCalls):
         self._engine = Engine(clock, self.records, roll, host, self.feed)
         self.enrolment = Enrolment(self.tokens, self.listening, notices, self._engine.post)
         self.packages = Installer(managers, resolver, host, clock, self.feed)
+        self.versions = Versions(self.records, self._engine.stir)
         self.supplies = Supplies(
             self.packages,
+            self.versions,
             lambda: (supervisor.worker for supervisor in self.supervisors.values()),
             providers,
             self.audit,
@@ -168,6 +174,22 @@ class Master(PackageCalls):
         self.endpoints = Endpoints(self.find, clock.now)
         self.until = self._engine.until
         self.scaler = Scaler(self.records, prober, clock, self.feed, self.audit, self._engine.request)
+        self.rollouts = Rollouts(
+            self.records,
+            self.versions,
+            self.packages,
+            prober,
+            clock,
+            self.feed,
+            self.audit,
+            self._engine.request,
+            self._engine.saved,
+            self._engine.until,
+            self._engine.stir,
+        )
+        self.updates = Updates(
+            self.supervisors, self.packages, self.versions, self.rollouts, self.audit, clock, self._engine.saved
+        )
         self.exiting = Exiting(self, self._engine.spawn)
         self._engine.gave_up = self.exiting.gave_up
         self.ending = False
@@ -191,16 +213,15 @@ class Master(PackageCalls):
                     saved = await self.records.load()
                     await self.packages.wake(self.records.facts.get(PACKAGES))
                     await self.tokens.wake()
+                    self.versions.wake(self.records.facts.get(ROLLOUTS), self.clock.now().mono)
                     self.listening.wake(self.records.facts.get(LISTEN))  # Launches that are resumed invite there.
                     await self._adoption.wake(saved)
                     self.audit.wake(self.records.facts.get(ANCHOR, ""))
                     await self.jobs.wake()
                     self.scaler.wake(self.records.facts.get(SCALING))
                     background += [tasks.create_task(self._adoption.listen(provider)) for provider in providers]
-                    background += [
-                        tasks.create_task(task.run())
-                        for task in (self.sampling, self.growths, self._rounds, self.scaler)
-                    ]
+                    forever = (self.sampling, self.growths, self._rounds, self.scaler, self.rollouts, self.updates)
+                    background += [tasks.create_task(task.run()) for task in forever]
                     turns = tasks.create_task(self._engine.turns())
                     self.exiting.wake()
                     with self.endpoints.served(self.place.socket):
@@ -296,8 +317,14 @@ class Master(PackageCalls):
         for spec in specs:
             self._adoption.greet(spec.id)
 
-    async def start_worker(self, name: str, by: str = "") -> None:
-        """Want a worker, or a group, up; a failed or waiting one starts at once with a fresh budget."""
+    async def start_worker(self, name: str, by: str = "", *, restored: bool = False) -> None:
+        """Want a worker, or a group, up; a failed or waiting one starts at once with a fresh budget.
+
+        `restored`: its data is as it was before, so that a version of a lower epoch may start. Raises Refused:
+        `worker_busy`, while one lives that may write to it.
+        """
+        if restored:
+            await self._engine.request(readable.restored(self.find(name), by))
         await self._ask(name, Asked("up", by))
 
     async def stop_worker(self, name: str, by: str = "", *, force: bool = False) -> None:
@@ -308,9 +335,10 @@ class Master(PackageCalls):
     async def restart_worker(self, name: str, by: str = "") -> None:
         """Want it up anew: stopped as its spec says, then started. One that is down is started.
 
-        Raises Refused if it is not Beeyard's to restart.
+        Raises Refused if it is not Beeyard's to restart, or runs and would start from what can't read its data.
         """
         self._obstacles.require_allowed(self.find(name), "restart")
+        await self.supplies.require_readable(one.worker for one in self.find(name) if one.attempt() is not None)
         await self._ask(name, Asked("restart", by))
 
     def require_allowed(self, names: Iterable[str], act: Act) -> None:
@@ -359,12 +387,16 @@ class Master(PackageCalls):
         old = self.secrets.of(origin)
         new = old if master is None else master.secrets
         self.secrets.require(origin, new)
+        self.rollouts.groups.require_size(specs)
         known = self.secrets.known(origin, new)
         listen = self.listening.wish if master is None else master.listen
         self._obstacles.require_possible([wished[name] for name in (*plan.add, *changed)], plan.remove, known, listen)
         if master is not None:
             self.packages.require_managers(master.packages)
             self._obstacles.require_secrets(master.packages, known)
+        living = [self.supervisors[name] for name in plan.restart if self.supervisors[name].attempt() is not None]
+        after = [replace(one.worker, spec=wished[one.worker.id]) for one in living]
+        await self.supplies.require_readable(one for one in after if one.spec.enabled)
         self._obstacles.require_unused(self.secrets.known() - known, {*changed, *plan.remove})
         if master is not None:
             self.listening.want(master.listen)
@@ -379,6 +411,7 @@ class Master(PackageCalls):
             touched.update(stage.workers)
         await self.secrets.define(origin, new)
         await self.release(by)
+        self.rollouts.regrouped()
         return plan
 
     def use_packages(self, spec: PackagesSpec, origin: str = PROGRAM) -> None:
@@ -460,6 +493,7 @@ class Master(PackageCalls):
             self._obstacles.require_removable(names)
 
         await self._engine.remove(names, require, what)
+        self.rollouts.regrouped()
         for spec in specs:
             try:
                 await self.supplies.let_go(spec.id)
@@ -491,8 +525,8 @@ class Master(PackageCalls):
         """A worker as `ps` shows it, and how far its package is that it waits for, or what its launch does."""
         view, worker = supervisor.view(self.clock.now()), supervisor.worker
         if view.state == "standby":
-            resting = self.scaler.resting(self._engine.version)
-            return replace(view, note=resting.get(instance_of(view.id), view.note))
+            why = self.rollouts.groups.standby if worker.spec.half else self.scaler.resting
+            return replace(view, note=why(self._engine.version).get(instance_of(view.id), view.note))
         if (status := self.supplies.progress(worker)) is not None:
             return replace(view, note=status.coming, progress=status.progress)
         bringing = self._bringing.get(worker.spec.provider) if isinstance(worker.phase, Starting) else None

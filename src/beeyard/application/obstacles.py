@@ -74,6 +74,7 @@ class Obstacles:
                 raise Invalid("unknown_provider", "no provider {name} here", name=spec.provider)
             wrong = check(spec) or provider.check(spec) or _unaging(spec, provider.capabilities())
             wrong = wrong or _unscaled(spec, provider.capabilities()) or unknown(provider.secrets(spec), names)
+            wrong = wrong or _unpassed(spec, provider.capabilities())
             wrong = wrong or self._unregistered(spec, provider, listen or self._listening.wish)
             problems += [replace(found, path=f"{spec.id}.{found.path}") for found in wrong]
         for spec in known.values():
@@ -148,8 +149,21 @@ def _unaging(spec: WorkerSpec, provider: Capabilities) -> list[Problem]:
     return []
 
 
+def _unpassed(spec: WorkerSpec, provider: Capabilities) -> list[Problem]:
+    """Listening sockets for what can't be given one."""
+    listening = [name for name, endpoint in spec.endpoints.items() if endpoint.listen is not None]
+    hint = "`provider: process` does"
+    expected = f"none: {spec.provider} passes no sockets on"
+    return [
+        Problem(f"endpoints.{name}.listen", "a socket", expected, hint=hint)
+        for name in listening
+        if not provider.listens
+    ]
+
+
 def _unscaled(spec: WorkerSpec, provider: Capabilities) -> list[Problem]:
-    """A group that scales where nobody may start and stop its instances."""
-    if not provider.owns and spec.scaling is not None:
-        return [Problem("instances", "a group that scales", "none", hint="the workers are not Beeyard's to stop")]
+    """A group of which some are on standby, where nobody may start and stop its instances."""
+    if not provider.owns and spec.varies:
+        found = "a group that scales" if spec.half == 0 else "a group that goes over blue-green"
+        return [Problem("instances", found, "none", hint="the workers are not Beeyard's to stop")]
     return []

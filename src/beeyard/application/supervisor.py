@@ -32,6 +32,7 @@ from beeyard.domain.messages import (
     Rebased,
     Respecified,
     Rested,
+    Restored,
     Restricted,
     Said,
 )
@@ -109,7 +110,7 @@ class Supervisor:
 
 def told(before: Worker, after: Worker, event: Event, at: float) -> StoryEntry | None:
     """The line this event adds to the worker's story; None when nothing changed that anybody would ask about."""
-    seen = [(type(one.phase), state(one), one.wanted, one.health, one.over) for one in (before, after)]
+    seen = [(type(one.phase), state(one), one.wanted, one.health, one.over, one.epochs) for one in (before, after)]
     if seen[0] == seen[1]:
         return None
     return StoryEntry(
@@ -119,7 +120,7 @@ def told(before: Worker, after: Worker, event: Event, at: float) -> StoryEntry |
         after=state(after),
         what="added" if isinstance(event, Respecified) and event.spec == before.spec else in_words(event),
         attempt=after.attempt,
-        by=event.by if isinstance(event, Asked | Respecified) else "",
+        by=event.by if isinstance(event, Asked | Respecified | Restored) else "",
     )
 
 
@@ -131,6 +132,8 @@ def in_words(event: Event) -> str:
             return why or words.get(want, f"{want} asked") + (", by force" if force else "")
         case Respecified():
             return "spec changed"
+        case Restored():
+            return "its data is as it was before"
         case Outdated(reason=reason):
             return reason
         case Rebased():

@@ -350,7 +350,7 @@ def _endpoints(worker: Worker) -> dict[str, str]:
     found = {}
     for name, endpoint in worker.spec.endpoints.items():
         address = f"{endpoint.host}:{worker.ports.get(name, endpoint.port)}"
-        found[name] = f"{endpoint.protocol}://{address}{endpoint.path}"
+        found[name] = f"unix:{endpoint.unix}" if endpoint.unix else f"{endpoint.protocol}://{address}{endpoint.path}"
     return found
 
 

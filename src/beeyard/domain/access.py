@@ -15,7 +15,13 @@ from beeyard.domain.values import WORKER, WORKER_EXPECTED, instance_of
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
+NEIGHBOUR = "package_file"
+"""What a token of a neighbour is for: to fetch files of packages."""
+
 Name = Annotated[str, Meta(pattern=WORKER, description=WORKER_EXPECTED, examples=["web"])]
+
+
+_WORKERS = "only a worker that was told to register may"
 
 
 class Grant(Struct, frozen=True, omit_defaults=True):
@@ -66,7 +72,9 @@ def refusal(grant: Grant, need: Need) -> str:
     if grant.only or need.only:
         if grant.only == need.only:
             return ""
-        return f"this is for {grant.only} alone" if grant.only else "only a worker that was told to register may"
+        if grant.only:
+            return f"this is for {grant.only} alone"
+        return "it takes the token of a neighbour" if need.only == NEIGHBOUR else _WORKERS
     if ROLES.index(grant.role) < ROLES.index(need.role):
         return f"it takes the role {need.role}, and this one is {grant.role}"
     if need.install and not grant.install:

@@ -40,6 +40,7 @@ _WORDS = {
     "restart.startup_grace": "context_aware_restart.startup_grace_period",
     "restart": "restart_policy",
     "scaling": "instances",
+    "half": "instances",
 }
 """A path in a spec -> the path of the same thing in the file; the longest comes first."""
 

@@ -40,6 +40,7 @@ from beeyard.domain.messages import (
     Launch,
     Launched,
     LaunchFailed,
+    Lead,
     MasterRestarted,
     Now,
     OfAttempt,
@@ -50,6 +51,7 @@ from beeyard.domain.messages import (
     Rebased,
     Respecified,
     Rested,
+    Restored,
     Restrict,
     Restricted,
     Said,
@@ -59,7 +61,7 @@ from beeyard.domain.messages import (
     Watch,
 )
 from beeyard.domain.restart import ORDINARY, Outside
-from beeyard.domain.spec import needs_restart
+from beeyard.domain.spec import needs_restart, shares
 from beeyard.domain.worker import (
     Cause,
     Down,
@@ -90,8 +92,9 @@ def step(worker: Worker, event: Event, now: Now, outside: Outside = ORDINARY) ->
     if _stale(worker, event):
         return worker, []
     handle = TRANSITIONS[type(worker.phase), type(event)]
-    worker, effects = handle(worker, worker.phase, event, now, outside)
-    return settle(worker, now, effects)
+    after, effects = handle(worker, worker.phase, event, now, outside)
+    after, effects = settle(after, now, effects)
+    return after, effects + [order for order in _led(worker, after) if order not in effects]
 
 
 def settle(worker: Worker, now: Now, effects: list[Effect]) -> Step:
@@ -110,7 +113,8 @@ def resume(worker: Worker, now: Now) -> list[Effect]:
             return [Launch(attempt)]
         case Running(attempt=attempt, handle=handle):
             restrict: list[Effect] = [Restrict(attempt)] if worker.phase.limits_due else []
-            return restrict + ([Watch(attempt, handle)] if _watched(worker) else []) + aging.timer(worker)
+            lead: list[Effect] = [Lead(attempt, here=_leads(worker))] if shares(worker.spec) else []
+            return restrict + ([Watch(attempt, handle)] if _watched(worker) else []) + lead + aging.timer(worker)
         case Stopping(attempt=attempt, step=taken, deadline=deadline):
             steps = worker.spec.stop
             last = Terminate(attempt, steps[taken - 1], taken) if taken <= len(steps) else Kill(attempt)
@@ -221,7 +225,8 @@ def asked(worker: Worker, phase: Phase, event: Asked, now: Now, outside: Outside
     """A wish changes `wanted` and nothing else; what an operator asks for starts with a fresh budget.
 
     Of a group that scales, those on standby stay so when the whole of it is asked for, and its own wishes pass by those
-    that people asked for one by one, or stopped.
+    that people asked for one by one, or stopped. Where it goes over blue-green those on standby stay so in any case.
+    To be renewed nobody comes up who is to be down by then, whoever asked for that meanwhile.
     """
     wanted = worker.wanted
     match event.want:
@@ -234,12 +239,16 @@ def asked(worker: Worker, phase: Phase, event: Asked, now: Now, outside: Outside
             return (worker if wanted.held else replace(worker, wanted=replace(wanted, held=True))), []
         case "release" if not wanted.held:
             return worker, []
+        case "renew" if not wanted.up:
+            return worker, []
+        case "rest" | "wake" if worker.spec.half and not wanted.on:
+            return replace(worker, wanted=replace(wanted, standby=event.want == "rest")), []
         case "rest":
             rests = wanted.up and not wanted.fixed
             return (replace(worker, wanted=replace(wanted, standby=True)) if rests else worker), []
         case "wake" if wanted.held or not wanted.rests:
             return worker, []
-        case "up" | "restart" if event.whole and wanted.standby:
+        case "up" | "restart" if wanted.standby and (event.whole or worker.spec.half):
             return replace(worker, wanted=replace(wanted, on=True, held=False, force=False)), []
         case "up" if wanted.up and isinstance(phase, Preparing | Starting | Running):
             fixed = _fixed(worker, event.want, event.whole)
@@ -267,12 +276,12 @@ def respecified(worker: Worker, phase: Phase, event: Respecified, now: Now, outs
     old, wanted = worker.spec, worker.wanted
     switched = old.enabled != event.spec.enabled
     up = event.spec.enabled if switched else wanted.on
-    scales = event.spec.scaling is not None
-    woken, standby = wanted.standby and not scales, wanted.standby and scales
+    varies = event.spec.varies
+    woken, standby = wanted.standby and not varies, wanted.standby and varies
     renew = up and not standby and (switched or woken or needs_restart(old, event.spec) or isinstance(phase, Failed))
     leave = wanted.leave if up == wanted.on else not up
     force = wanted.force and not up
-    after = Wanted(up, wanted.generation + renew, wanted.held, leave, standby, wanted.fixed and scales, force)
+    after = Wanted(up, wanted.generation + renew, wanted.held, leave, standby, wanted.fixed and varies, force)
     worker = replace(worker, spec=event.spec, wanted=after)
     restricted = old.limits != event.spec.limits
     if restricted:
@@ -296,6 +305,12 @@ def respecified(worker: Worker, phase: Phase, event: Respecified, now: Now, outs
     return _rewatched(worker, phase, now, effects) if old.probes != event.spec.probes else (worker, effects)
 
 
+def restored(worker: Worker, phase: Phase, event: Restored, now: Now, outside: Outside) -> Step:
+    """Nothing is known any more that an older version could not read. One that waits for that looks again."""
+    again: list[Effect] = [Prepare()] if isinstance(phase, Preparing) else []
+    return (replace(worker, epochs={}), again) if worker.epochs else (worker, [])
+
+
 def outdated(worker: Worker, phase: Running, event: Outdated, now: Now, outside: Outside) -> Step:
     """Up anew, as if asked for; but its budget stays as it is, for nobody has looked at why it failed before."""
     worker = replace(worker, wanted=replace(worker.wanted, generation=worker.wanted.generation + 1))
@@ -312,7 +327,11 @@ def prepared(worker: Worker, phase: Preparing, event: Prepared, now: Now, outsid
     """All is there: order the next attempt."""
     attempt = worker.attempt + 1
     phase_ = Starting(phase.generation, attempt, now.mono)
-    return replace(worker, phase=phase_, attempt=attempt, upon=event.upon, supply=event.supply), [Launch(attempt)]
+    supply, epochs = event.supply, worker.epochs
+    if supply is not None and supply.epoch:
+        epochs = epochs | {supply.name: supply.epoch}
+    worker = replace(worker, phase=phase_, attempt=attempt, upon=event.upon, supply=supply, epochs=epochs)
+    return worker, [Launch(attempt)]
 
 
 def blocked(worker: Worker, phase: Preparing, event: Blocked, now: Now, outside: Outside) -> Step:
@@ -565,6 +584,20 @@ def host_left(worker: Worker, now: Now) -> Worker:
     return replace(worker, phase=phase, failures=())
 
 
+def _leads(worker: Worker) -> bool:
+    """Whether connections at a socket of its group are to be led to it."""
+    phase = worker.phase
+    return isinstance(phase, Running) and phase.ready_since is not None and shares(worker.spec)
+
+
+def _led(before: Worker, after: Worker) -> list[Effect]:
+    """What changed in that."""
+    phase, leads = after.phase, _leads(after)
+    if not isinstance(phase, Running) or leads == (_leads(before) and before.attempt == after.attempt):
+        return []
+    return [Lead(phase.attempt, here=leads)]
+
+
 def _watched(worker: Worker) -> bool:
     """Whether anybody is to look at an attempt while it runs."""
     waits = isinstance(worker.phase, Running) and worker.phase.handle.waits
@@ -600,6 +633,7 @@ _ROWS: dict[type[Event], tuple[Transition, ...]] = {
     # event:          Down           Preparing      Starting       Running        Stopping         Waiting      Failed
     Asked: (asked, asked, asked, asked, asked, asked, asked),
     Respecified: (respecified, respecified, respecified, respecified, respecified, respecified, respecified),
+    Restored: (restored, restored, ignore, ignore, ignore, restored, restored),
     Outdated: (ignore, ignore, ignore, outdated, ignore, ignore, ignore),
     Rebased: (ignore, ignore, rebased, rebased, rebased, ignore, ignore),
     Prepared: (ignore, prepared, ignore, ignore, ignore, ignore, ignore),

@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from beeyard.domain.packages import Digest, PackageName, Platform, Text, Trust, VersionText, runs_on
+from beeyard.domain.packages import Digest, PackageName, Platform, Text, Trust, VersionText, Whereabouts, runs_on
 from beeyard.domain.resolution import Ask
 
 
@@ -29,7 +29,7 @@ class Locked(Struct, frozen=True, omit_defaults=True):
     repository: Text
     trust: Trust
     channels: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
-    source: Text = ""
+    source: Whereabouts = ""
 
 
 class Lock(Struct, frozen=True):

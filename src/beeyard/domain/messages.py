@@ -74,11 +74,12 @@ class Asked(Struct, frozen=True):
     """Someone asked for the worker to be up, down, or up anew; or to pause with all others, and to go on.
 
     `leave`: down, because nobody is to look after it any more. `rest` and `wake`: its group can do without it, or needs
-    it again, for the reason `why`; neither is for one that people asked for themselves. `whole`: what is asked for is
-    the whole group, of which this is an instance. `force`: down, and killed for that without any step before.
+    it again, for the reason `why`; neither is for one that people asked for themselves. `renew`: up anew, but only if
+    it is to be up when its turn comes. `whole`: what is asked for is the whole group, of which this is an instance.
+    `force`: down, and killed for that without any step before.
     """
 
-    want: Literal["up", "down", "restart", "hold", "release", "leave", "rest", "wake"]
+    want: Literal["up", "down", "restart", "hold", "release", "leave", "rest", "wake", "renew"]
     by: str = ""
     whole: bool = False
     why: str = ""
@@ -89,6 +90,12 @@ class Respecified(Struct, frozen=True):
     """The spec was replaced."""
 
     spec: WorkerSpec
+    by: str = ""
+
+
+class Restored(Struct, frozen=True):
+    """Its data is as it was before: whatever version it starts from next can read it."""
+
     by: str = ""
 
 
@@ -239,6 +246,7 @@ OfAttempt = (
 Event = (
     Asked
     | Respecified
+    | Restored
     | Outdated
     | Prepared
     | Rebased
@@ -316,6 +324,14 @@ class Unwatch(Struct, frozen=True):
     """End the probes, and the watch over the limits."""
 
 
+class Lead(Struct, frozen=True):
+    """Lead new connections at the sockets that it shares with its group to this attempt, or to others if not `here`.
+    Harmless twice. That of one that ends or is being ended needs no order."""
+
+    attempt: int
+    here: bool
+
+
 class Restrict(Struct, frozen=True):
     """Keep this attempt, which runs, within the limits as they are now; answer Restricted. Harmless twice."""
 
@@ -333,5 +349,17 @@ class Bury(Struct, frozen=True):
 
 
 Effect = (
-    Prepare | Launch | Terminate | Kill | Destroy | SetTimer | CancelTimer | Watch | Unwatch | Restrict | Forget | Bury
+    Prepare
+    | Launch
+    | Terminate
+    | Kill
+    | Destroy
+    | SetTimer
+    | CancelTimer
+    | Watch
+    | Unwatch
+    | Lead
+    | Restrict
+    | Forget
+    | Bury
 )

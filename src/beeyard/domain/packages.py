@@ -27,7 +27,7 @@ RANGE_EXPECTED = "a version, `latest`, or a range such as >=2.1,<3"
 REF_EXPECTED = "a package's name, then perhaps ':' and a version, `latest`, a channel, or a range such as >=2.1,<3"
 PLATFORM = r"^(any|[a-z0-9]+-[a-z0-9_]+)(?!\n)$"
 DIGEST = r"^[0-9a-f]{64}(?!\n)$"
-_RELEASE = r"[0-9]{1,9}(\.[0-9]{1,9}){0,5}"
+_RELEASE = r"([0-9]{1,9}!)?[0-9]{1,9}(\.[0-9]{1,9}){0,5}"
 _SUFFIX = r"((a|b|rc)[0-9]{1,9})?(\.post[0-9]{1,9})?(\.dev[0-9]{1,9})?"
 _VERSION = rf"{_RELEASE}{_SUFFIX}"
 _EXACT = rf"(==|!=) ?({_RELEASE}\.\*|{_VERSION}(\+[a-z0-9]{{1,20}}(\.[a-z0-9]{{1,20}}){{0,5}})?)"
@@ -54,6 +54,9 @@ Ref = Annotated[
     ),
 ]
 Text = Annotated[str, Meta(max_length=4096)]
+Whereabouts = Annotated[str, Meta(max_length=65_536)]
+"""By what a repository finds something again: perhaps the names and digests of many files."""
+Epoch = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
 Deployment = Literal["process", "module"]
 Target = Literal["process", "module", "both"]
 """What somebody wants to run a package as."""
@@ -96,8 +99,21 @@ class HealthCheck(Struct, frozen=True, omit_defaults=True):
     interval: Duration = Duration(30.0)
 
 
+class Check(Struct, frozen=True, omit_defaults=True):
+    """What shows on a host that a build runs there, before it counts as installed: a program of it, by its path, and
+    its arguments. It has to end well within `timeout`, and what it prints to have `prints` in it."""
+
+    command: Annotated[tuple[Text, ...], Meta(min_length=1, max_length=64)]
+    prints: Text
+    timeout: Duration = Duration(10.0)
+
+
 class Manifest(Struct, frozen=True, omit_defaults=True):
-    """What the author of a package says of it. `min_memory` and `min_disk`: bytes that have to be free for it."""
+    """What the author of a package says of it. `min_memory` and `min_disk`: bytes that have to be free for it.
+
+    `epoch`: which form of data it reads and writes; no version of a lower one can read what it wrote.
+    `python_path`: the folder of it where Python finds its modules, if that is not the package itself.
+    """
 
     name: PackageName
     version: VersionText
@@ -109,6 +125,9 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     min_memory: Memory = Memory(0)
     min_disk: Memory = Memory(0)
     health_check: HealthCheck | None = None
+    epoch: Epoch = 0
+    python_path: Text = ""
+    check: Check | None = None
 
     @property
     def supported_types(self) -> tuple[Deployment, ...]:
@@ -135,17 +154,34 @@ class FileEntry(Struct, frozen=True, omit_defaults=True):
 class Payload(Struct, frozen=True):
     """The archive that holds the files: its size in bytes, its SHA-256, and its name in the repository."""
 
-    name: Text
+    name: Whereabouts
     size: Annotated[int, Meta(ge=0, le=2**50)]
     sha256: Digest
 
 
-class Description(Struct, frozen=True):
+class Delta(Payload, frozen=True):
+    """What makes a build out of another one that is installed, smaller than its payload. `base`: that one's digest."""
+
+    base: Digest
+
+
+PaperKind = Literal["sbom", "provenance"]
+
+
+class Paper(Payload, frozen=True):
+    """What is known of a build besides its files: of which parts it is made, or what made it."""
+
+    kind: PaperKind
+
+
+class Description(Struct, frozen=True, omit_defaults=True):
     """One build of one version, as a repository signs it. `files` are sorted by path."""
 
     manifest: Manifest
     files: tuple[FileEntry, ...]
     payload: Payload
+    papers: tuple[Paper, ...] = ()
+    deltas: tuple[Delta, ...] = ()
 
     @property
     def digest(self) -> Digest:

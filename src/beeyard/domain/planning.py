@@ -62,8 +62,8 @@ def _change(worker: Worker, spec: WorkerSpec) -> Change:
             why = "it is enabled now"
         elif isinstance(worker.phase, Failed):
             why = "it had failed, and is tried again"
-        elif worker.wanted.standby and spec.scaling is None:
-            why = "its group does not scale any more"
+        elif worker.wanted.standby and not spec.varies:
+            why = f"its group does not {'go over blue-green' if old.half else 'scale'} any more"
         else:
             why = f"only a start takes {_listed(taken)}"
     elif worker.wanted.on and not after.wanted.on:

@@ -25,6 +25,8 @@ REFUSALS: dict[str, Refusal] = {
         Refusal("folder_not_found", False, "make that folder, or mend execution.working_directory"),
         Refusal("arguments_too_long", False, "shorten execution.args and execution.environment"),
         Refusal("executable_busy", True, "something writes to it; it can be started when that is done"),
+        Refusal("address_in_use", True, "something else listens there: end it, or choose another port or path"),
+        Refusal("address_not_here", True, "no interface of this host has that address now"),
         Refusal("resource_exhausted", True, "the host is short of processes, memory, open files or disk"),
         Refusal("storage_failed", True, "look after the disk or network file system that it lies on"),
     )

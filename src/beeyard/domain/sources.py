@@ -13,7 +13,7 @@ from beeyard.domain.errors import Refused
 from beeyard.domain.locked import Lock
 from beeyard.domain.packages import TRUST, Trust
 from beeyard.domain.spec import Label, Line, Path, Span
-from beeyard.domain.values import Duration
+from beeyard.domain.values import Duration, Memory
 
 Pattern = Annotated[
     str,
@@ -21,7 +21,7 @@ Pattern = Annotated[
 ]
 
 
-RepositoryTrust = Literal["tuf", "cosign", "unsigned"]
+RepositoryTrust = Literal["tuf", "cosign", "gpg", "unsigned"]
 """By whose signatures it is known to be right."""
 
 
@@ -39,22 +39,44 @@ class Credentials(Struct, frozen=True, omit_defaults=True):
         return "Credentials(…)"  # in no log and no traceback
 
 
+class Mirror(Struct, frozen=True, omit_defaults=True):
+    """Where else files of a repository lie, and what is shown there alone. `neighbour`: it is another Beeyard, which is
+    asked for files only; else it has a copy of the repository."""
+
+    url: Line
+    neighbour: bool = False
+    credentials: Credentials = Credentials()
+
+
 class RepositorySpec(Struct, frozen=True, omit_defaults=True):
     """One repository: at a `url`, or in a folder, `path`. `root` is the file with the root that is trusted at first.
+    `mirrors` are asked before it, and see no credentials but their own. `serve`: of what comes from there so many bytes
+    are kept, for neighbours to ask for.
 
     `packages` says which names belong to it. `trust: unsigned` takes what nobody signed. `manager` says how packages
     come from there: `directory` takes a folder of folders, each with its package.yaml, as they stand, and `oci` takes
-    the images of a registry, below the path of its URL; with `trust: cosign`, `root` is the key that signs them.
+    the images of a registry, below the path of its URL; with `trust: cosign`, `root` is the key that signs them. `apt`
+    and `dnf` take packages of that kind; with `trust: gpg`, `root` is the key of the index; without a place it is what
+    the host itself has. `suite` and `components` are apt's. `unpacked`: into our own store, and not into the system.
+    `python` takes wheels, from an index or a folder, for the Python that is named so (empty: Beeyard's own), with
+    these `extras`, such as `uvicorn[standard]`.
     """
 
     name: Label
     manager: Label = "binary"
     url: Line = ""
     path: Path = ""
+    mirrors: Annotated[tuple[Mirror, ...], Meta(max_length=100)] = ()
+    serve: Memory = Memory(0)
     root: Path = ""
+    suite: Line = ""
+    components: Annotated[tuple[Line, ...], Meta(max_length=100)] = ()
+    unpacked: bool = False
     packages: Annotated[tuple[Pattern, ...], Meta(max_length=1000)] = ("*",)
     trust: RepositoryTrust = "tuf"
     credentials: Credentials = Credentials()
+    python: Line = ""
+    extras: Annotated[tuple[Line, ...], Meta(max_length=1000)] = ()
 
 
 class PackagePolicies(Struct, frozen=True, omit_defaults=True):

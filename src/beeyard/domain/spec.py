@@ -9,7 +9,7 @@ them could never have run. What one value says of another is in `check`.
 import re
 import signal
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -22,7 +22,10 @@ from beeyard.domain.limits import UNLIMITED, Limits, Severity, held
 from beeyard.domain.module import ModuleSpec
 from beeyard.domain.packages import REF
 from beeyard.domain.plain import Mismatch, nearest, read
-from beeyard.domain.scaling import Scaling, unfit
+from beeyard.domain.rollout_plan import Rollout
+from beeyard.domain.rollout_plan import unfit as unfit_rollout
+from beeyard.domain.scaling import MOST, Scaling, unfit
+from beeyard.domain.side_by_side import asked_at, clashes
 from beeyard.domain.values import (
     NAME,
     NAME_EXPECTED,
@@ -33,6 +36,7 @@ from beeyard.domain.values import (
     SignalNumber,
     WorkerId,
     human_duration,
+    number_of,
 )
 
 RestartWhen = Literal["never", "on-failure", "always", "unless-stopped"]
@@ -43,6 +47,10 @@ Trigger = Literal["exit", "health", "resource"]
 
 SIGNALS = frozenset(map(int, signal.valid_signals()))
 DECADE = 10 * 365 * 86400.0
+SOCKET_PATH = 107
+"""Bytes in the path of a unix socket (unix(7))."""
+NO_PORT = "it is a file, and probes ask over the network; `exec` or `notify` tells"
+ALWAYS_OPEN = "Beeyard listens there also while nothing serves, so a connection says nothing"
 LINE_STAYS = "a line once written says nothing of now; liveness needs a probe that asks"
 
 Id = Annotated[WorkerId, Meta(pattern=WORKER, description=WORKER_EXPECTED)]
@@ -139,13 +147,30 @@ MODULE_PROBES: dict[ProbeRole, ProbeSpec] = {"readiness": ProbeSpec("notify"), "
 has others is ready by the former all the same, unless it has a readiness probe."""
 
 
+class Listen(Struct, frozen=True, omit_defaults=True):
+    """A socket that Beeyard opens for an endpoint and passes on. With `unix` it is a file of that name, of this mode,
+    user and group (None: the master's own); else it is at the endpoint's host and port."""
+
+    unix: Path = ""
+    mode: Annotated[int, Meta(ge=0, le=0o777, description="the number of an octal mode, at most 511")] = 0o660
+    user: HostName | None = None
+    group: HostName | None = None
+
+
 class Endpoint(Struct, frozen=True, omit_defaults=True):
-    """An address clients ask for by name. Port 0: the master chooses one and passes it on."""
+    """An address clients ask for by name. Port 0: the master chooses one and passes it on. None for `listen`: the
+    worker opens it by itself."""
 
     protocol: Literal["http", "https", "grpc", "tcp"] = "tcp"
     port: Port = 0
     host: HostName = "127.0.0.1"
     path: Line = ""
+    listen: Listen | None = None
+
+    @property
+    def unix(self) -> str:
+        """The file that it is instead of a port; empty: it has a port."""
+        return "" if self.listen is None else self.listen.unix
 
 
 class LogSpec(Struct, frozen=True, omit_defaults=True):
@@ -171,7 +196,9 @@ class Need(Struct, frozen=True, omit_defaults=True):
 
 class WorkerSpec(Struct, frozen=True, omit_defaults=True):
     """One worker. `origin` says who put it here: the worker file's path, or `cli`. `package` is what it runs from,
-    `module` which module it runs, wherever its provider does that; `scaling` how many of its group are to run."""
+    `module` which module it runs, wherever its provider does that; `scaling` how many of its group are to run, and
+    `rollout` how it goes over to another version of its package: without it each start may take a newer one. `half`:
+    how many of its group run while as many are on standby, where it goes over blue-green."""
 
     id: Id
     provider: Label
@@ -190,7 +217,14 @@ class WorkerSpec(Struct, frozen=True, omit_defaults=True):
     module: ModuleSpec | None = None
     register: bool = False
     scaling: Scaling | None = None
+    rollout: Rollout | None = None
+    half: Annotated[int, Meta(ge=0, le=MOST, description="a whole number from 0 to 1000")] = 0
     origin: Origin = "cli"
+
+    @property
+    def varies(self) -> bool:
+        """Whether it is of a group of which some are on standby, now these and then those."""
+        return self.scaling is not None or self.half > 0
 
     @property
     def needs(self) -> dict[str, Need]:
@@ -226,6 +260,8 @@ def check(spec: WorkerSpec) -> list[Problem]:
             problems.append(Problem(f"{at}.command", "nothing", "a command"))
         if probe.means == "log":
             problems += _unheard(at, role, probe)
+    problems += _unpassable(spec.endpoints)
+    problems += _told_nothing(spec)
     problems += too_short(spec)
     for number, step in enumerate(spec.stop):
         if int(step.signal) not in SIGNALS:
@@ -233,6 +269,10 @@ def check(spec: WorkerSpec) -> list[Problem]:
     if spec.scaling is not None:
         protocols = {name: endpoint.protocol for name, endpoint in spec.endpoints.items()}
         problems += unfit(spec.scaling, spec.id, protocols)
+    if spec.rollout is not None:
+        protocols = {name: endpoint.protocol for name, endpoint in spec.endpoints.items()}
+        problems += unfit_rollout(spec.rollout, spec.package, protocols)
+    problems += clashes(spec)
     return [*problems, *ending(spec)]
 
 
@@ -247,12 +287,41 @@ def _unheard(at: str, role: ProbeRole, probe: ProbeSpec) -> list[Problem]:
     return [] if probe.target else [Problem(f"{at}.target", "nothing", "a regular expression")]
 
 
+def _unpassable(endpoints: Mapping[str, Endpoint]) -> Iterator[Problem]:
+    """What a socket that is passed on can't be."""
+    for name, endpoint in endpoints.items():
+        at = f"endpoints.{name}"
+        if endpoint.listen is None:
+            continue
+        if len(endpoint.unix.encode()) > SOCKET_PATH:
+            found, expected = f"a path of {len(endpoint.unix.encode())} bytes", f"at most {SOCKET_PATH}"
+            yield Problem(f"{at}.listen.unix", found, expected, hint="no system takes a longer one for a socket")
+        if endpoint.unix and endpoint.port:
+            yield Problem(f"{at}.port", str(endpoint.port), "none: with `listen.unix` it is a file")
+        if not endpoint.unix and endpoint.listen != Listen():
+            yield Problem(
+                f"{at}.listen", "mode, user or group", "a path as `unix` beside them: a port has none of them"
+            )
+
+
+def _told_nothing(spec: WorkerSpec) -> Iterator[Problem]:
+    """Probes that can't ask, or are answered although nothing serves."""
+    for role, probe in spec.probes.items():
+        named = asked_at(probe, spec.endpoints)
+        endpoint = spec.endpoints.get(named)
+        if endpoint is not None and endpoint.unix:
+            yield Problem(f"probes.{role}", f"{probe.means} at {named}", "another one", hint=NO_PORT)
+        elif endpoint is not None and endpoint.listen is not None and probe.means == "tcp":
+            yield Problem(f"probes.{role}", f"tcp at {named}", "http, notify, or another one", hint=ALWAYS_OPEN)
+
+
 def ending(spec: WorkerSpec) -> list[Problem]:
-    """What of its lifetime would take an instance out of a group that scales, for good."""
-    if spec.scaling is None:
+    """What of its lifetime would take an instance out of a group for good, of which others are on standby."""
+    if not spec.varies:
         return []
     never = spec.restart.policy == "never"
-    expected, hint = "nothing: its group scales", "`instances` says how many of it run"
+    expected = "nothing: its group scales" if spec.half == 0 else "nothing: its group goes over blue-green"
+    hint = "`instances` says how many of it run"
     return [
         Problem(f"lifetime.{word}", human_duration(most), expected, hint=hint)
         for word, most in asdict(spec.lifetime).items()
@@ -288,6 +357,12 @@ def notifies(spec: WorkerSpec) -> bool:
     """Whether the worker is to say by itself how it is."""
     asked = any(probe.means == "notify" for probe in spec.probes.values())
     return asked or spec.module is not None or spec.register
+
+
+def shares(spec: WorkerSpec) -> bool:
+    """Whether other instances of its group listen at the same port, which Beeyard opens."""
+    opened = (endpoint for endpoint in spec.endpoints.values() if endpoint.listen is not None)
+    return number_of(spec.id) > 0 and any(endpoint.port for endpoint in opened)
 
 
 def watchdog(spec: WorkerSpec) -> Duration | None:

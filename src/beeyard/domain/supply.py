@@ -19,7 +19,8 @@ class Supply(Struct, frozen=True, omit_defaults=True):
 
     `run` is the provider's section with what the package adds to it, `module` is the module likewise; `probes` are
     those that its health check makes. `channel`: the one that named this version when it was chosen, if it was a
-    channel. `needs`: the digests of the packages that it was told to find beside its own.
+    channel. `needs`: the digests of the packages that it was told to find beside its own. `epoch`: the form of data
+    that it reads and writes.
     """
 
     generation: int
@@ -33,6 +34,7 @@ class Supply(Struct, frozen=True, omit_defaults=True):
     channel: str = ""
     needs: tuple[str, ...] = ()
     module: ModuleSpec | None = None
+    epoch: int = 0
 
 
 def module_of(module: ModuleSpec | None, manifest: Manifest, folder: str) -> ModuleSpec:
@@ -41,6 +43,7 @@ def module_of(module: ModuleSpec | None, manifest: Manifest, folder: str) -> Mod
     Raises Refused when there is none, or none that Python could find.
     """
     module = module or ModuleSpec()
+    folder = f"{folder}/{manifest.python_path}".rstrip("/")
     if module.factory:
         return replace(module, folder=folder) if module.plugin else module
     fields = {"package": manifest.name, "version": manifest.version}

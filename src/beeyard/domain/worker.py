@@ -186,7 +186,8 @@ class Worker(Struct, frozen=True, omit_defaults=True):
     `attempt` is the number of the last one, `serial` that of the last timer; `ports` are the ones it had last, `upon`
     the attempts of those that it is to be restarted with, as they were when it started. `over` says of limits that the
     attempt exceeds, or is about to, by how much; `raised` are the factors of those that `restart_adjusted` raised.
-    `supply` is the package that it runs from, or ran from last.
+    `supply` is the package that it runs from, or ran from last; `epochs` say of each package by name which form of data
+    the build of it that ran last wrote, where that is not the first.
     """
 
     spec: WorkerSpec
@@ -204,6 +205,7 @@ class Worker(Struct, frozen=True, omit_defaults=True):
     over: dict[LimitName, str] = {}
     raised: dict[LimitName, float] = {}
     supply: Supply | None = None
+    epochs: dict[str, int] = {}
 
     @property
     def id(self) -> str:
@@ -229,7 +231,8 @@ class Worker(Struct, frozen=True, omit_defaults=True):
 
 def new(spec: WorkerSpec) -> Worker:
     """A worker that was just added: down, and wanted up if its spec is enabled and its group begins with it."""
-    standby = spec.scaling is not None and number_of(spec.id) > spec.scaling.least
+    begins = spec.half if spec.scaling is None else spec.scaling.least
+    standby = spec.varies and number_of(spec.id) > begins
     return Worker(spec=spec, wanted=Wanted(on=spec.enabled, standby=standby), phase=Down(generation=0))
 
 

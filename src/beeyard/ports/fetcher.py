@@ -9,6 +9,9 @@ from typing import Protocol
 
 from beeyard.ports.repository import Source
 
+MISSING = "download_missing"
+"""The code of what is raised where a file just is not there."""
+
 Tell = Callable[[int], None]
 """Bytes that are there so far."""
 
@@ -24,7 +27,7 @@ class Fetcher(Protocol):
         Raises:
             Unavailable: it could not be had now: no answer, too slow, cut off too often.
             Untrusted: what came is not what was promised; it was thrown away.
-            Rejected: the server refused, or there is no room; the text says which.
+            Rejected: the server refused, has no such file (`MISSING`), or there is no room; the text says which.
         """
         ...
 

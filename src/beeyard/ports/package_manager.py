@@ -5,17 +5,17 @@ be believed, `Rejected` when there is no room.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from beeyard.domain.locked import Locked
-from beeyard.domain.packages import Manifest, Trust
+from beeyard.domain.packages import Manifest, PaperKind, Trust
 from beeyard.domain.sources import RepositorySpec
 from beeyard.ports.package_store import Damage, Depth, Reclaimed
 
-Tell = Callable[[int], None]
-"""Bytes that are there so far."""
+Tell = Callable[[int | str], None]
+"""Bytes that are there so far; or, in words, what has to be waited for, until that is over: then no word."""
 
 
 class Offered(Struct, frozen=True):
@@ -48,7 +48,8 @@ class Installed(Struct, frozen=True):
     """One package on this host, whole: its folder is `path`. `installed_at`: wall-clock seconds; `size`: bytes.
 
     `held` says why it stays although no worker needs it; empty: it need not. `packed`: bytes that bring it again.
-    `image`: by what an engine of containers pulls it, digest included; empty where it is none.
+    `image`: by what an engine of containers pulls it, digest included; empty where it is none. `saved`: bytes of that
+    which need not have come, known right after it came.
     """
 
     manifest: Manifest
@@ -62,6 +63,7 @@ class Installed(Struct, frozen=True):
     held: str = ""
     packed: int = 0
     image: str = ""
+    saved: int = 0
 
     def __str__(self) -> str:
         return f"{self.manifest.name} {self.manifest.version}"
@@ -131,4 +133,25 @@ class PackageManager(Protocol):
 
     async def collect(self, needed: frozenset[str], *, keep: int, dry_run: bool) -> Reclaimed:
         """Remove what nobody needs (`needed` are digests), holds or uses, but the newest `keep` of each package."""
+        ...
+
+
+@runtime_checkable
+class Serves(Protocol):
+    """A package manager that keeps files which came, of repositories whose spec says `serve`, for neighbours."""
+
+    async def served(self, repositories: Sequence[RepositorySpec], sha256: str) -> str | None:
+        """The path of a file with this digest; None: none of these repositories, which are all, serves it."""
+        ...
+
+
+@runtime_checkable
+class Papers(Protocol):
+    """A package manager whose packages may have papers, vouched for as they are themselves."""
+
+    async def paper(self, repository: RepositorySpec, digest: str, kind: PaperKind) -> bytes | None:
+        """One of a package that is installed, or was among its `offers`, as its repository has it; None: it has none.
+
+        Raises Unavailable, Untrusted; NotFound if the package is neither.
+        """
         ...

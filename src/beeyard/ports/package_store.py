@@ -4,7 +4,7 @@ Only the receipt counts: a folder without one is rubbish. All methods may be cal
 """
 
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -26,6 +26,13 @@ class Reclaimed(Struct, frozen=True):
 
     packages: tuple[tuple[str, str], ...]
     size: int
+
+
+class Base(NamedTuple):
+    """What is installed, and its folder: what a patch starts from."""
+
+    folder: str
+    description: Description
 
 
 class PackageStore(Protocol):
@@ -52,8 +59,12 @@ class PackageStore(Protocol):
         """Nobody else installs, repairs or removes this package meanwhile, in whatever process."""
         ...
 
-    async def install(self, description: Description, payload: str, repository: str, trust: Trust) -> Receipt:
+    async def install(
+        self, description: Description, payload: str, repository: str, trust: Trust, base: Receipt | None = None
+    ) -> Receipt:
         """Unpack a payload that was verified, and make it an installed package. Under `locked`. Harmless twice.
+
+        With a `base` the payload is a patch of that package. The outcome is compared with the signed list in any case.
 
         Whatever happens on the way, what was installed before is as it was.
 

@@ -30,8 +30,9 @@ class Capabilities(Struct, frozen=True):
 
     `owns`: it runs what it supervises. What it does not own it lets go when it is not to look after it any more.
     `within`: it runs it within the master, with which it ends. `limits`: for each field of Hold by what it would be
-    kept, or `not held: …`. `registers`: it gives a worker what that needs to register. `elsewhere`: what it runs may
-    be on another host, and outlive a boot of this one; what has a pid is on this one.
+    kept, or `not held: …`. `registers`: it gives a worker what that needs to register. `listens`: it passes listening
+    sockets on to what it runs. `elsewhere`: what it runs may be on another host, and outlive a boot of this one; what
+    has a pid is on this one.
     """
 
     whole_tree_kill: str
@@ -41,6 +42,7 @@ class Capabilities(Struct, frozen=True):
     within: bool = False
     limits: dict[str, str] = {}
     registers: bool = False
+    listens: bool = False
     elsewhere: bool = False
 
 
@@ -230,6 +232,18 @@ class Swaps(Protocol):
         """Ask the module's host to have new code take over; what comes of it stands in its report.
 
         Only once a report said that its code can be changed. A gone attempt is no error. Raises Unavailable.
+        """
+        ...
+
+
+@runtime_checkable
+class Leads(Protocol):
+    """What a provider has besides, if it keeps connections from workers that are not ready."""
+
+    async def lead(self, worker: str, attempt: int, *, here: bool) -> None:
+        """Lead new connections at sockets that a group shares to this attempt, or to others. Harmless twice.
+
+        One that ends, or is being ended, is led no more without it; a gone attempt is no error.
         """
         ...
 

@@ -4,12 +4,12 @@ A repository's errors: `Unavailable` when it could not be reached or was too slo
 to be believed; both name the repository. What is not there is an empty answer, never an error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from beeyard.domain.packages import Description, Trust
+from beeyard.domain.packages import Description, Payload, Trust
 
 
 class Offer(Struct, frozen=True):
@@ -27,7 +27,9 @@ class Source(Struct, frozen=True):
     """Where a payload can be read: a URL (http, https, file), and what has to be sent to that origin and no other.
 
     `headers` hold credentials; `certificate` and `key` are files of a client certificate. `name`: what people know it
-    by, where the URL does not say that.
+    by, where the URL does not say that. `offset`: where it begins, in a file of this host that holds more than it, and
+    `stamp`: which file that is, by its inode and the nanosecond of its last change. `spare`: there are others to be
+    asked, so that one try in vain is enough.
     """
 
     url: str
@@ -35,6 +37,9 @@ class Source(Struct, frozen=True):
     certificate: str = ""
     key: str = ""
     name: str = ""
+    offset: int | None = None
+    stamp: tuple[int, int] | None = None
+    spare: bool = False
 
 
 class Repository(Protocol):
@@ -71,6 +76,7 @@ class Repository(Protocol):
         """What the repository vouches for. Raises Unavailable, Untrusted."""
         ...
 
-    def source(self, description: Description) -> Source:
-        """Where the payload of a description lies."""
+    def sources(self, file: Payload) -> Sequence[Source]:
+        """Where the payload of a description lies, or a delta; several where it lies in several places, in the order in
+        which they are to be asked. Reads the disk: to be called in a thread where others wait for this one."""
         ...

@@ -18,6 +18,9 @@ from beeyard.application.operations.job_cancel import JobCancel
 from beeyard.application.operations.job_list import JobList
 from beeyard.application.operations.ps import Ps
 from beeyard.application.operations.restart import Restart
+from beeyard.application.operations.rollout_abort import RolloutAbort
+from beeyard.application.operations.rollout_pause import RolloutPause
+from beeyard.application.operations.rollout_resume import RolloutResume
 from beeyard.application.operations.start import Start
 from beeyard.application.operations.stop import Stop
 from beeyard.application.operations.token_create import TokenCreate
@@ -86,6 +89,18 @@ async def test_who_asks_again_and_again_does_not_fill_the_journal() -> None:
         with pytest.raises(Denied):
             await master.jobs.ask(OPERATIONS["stop"], Stop(["web"]), VIEWER)
         assert len(world.journal.records()) == AT_ONCE + 2
+
+
+@pytest.mark.parametrize("request_of", [RolloutAbort, RolloutPause, RolloutResume])
+async def test_a_rollout_is_for_who_may_steer_all_of_the_group(request_of: type[RolloutAbort]) -> None:
+    """To name one of it is not enough: all of them go."""
+    world = World()
+    operation = next(one for one in OPERATIONS.values() if one.request is request_of)
+    async with world.running(spec("web.1"), spec("web.2")) as master:
+        with pytest.raises(Denied, match=r"it is about web, and this only about web\.1"):
+            await master.jobs.ask(operation, request_of("web.1"), Caller("eve", Grant("operator", workers=("web.1",))))
+        with pytest.raises(Refused, match="web"):
+            await master.jobs.ask(operation, request_of("web.1"), Caller("eve", Grant("operator", workers=("web",))))
 
 
 async def test_who_may_not_look_leaves_no_entry() -> None:

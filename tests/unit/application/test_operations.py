@@ -14,6 +14,7 @@ from beeyard.application.operations.apply import Applied
 from beeyard.application.operations.down import DownView
 from beeyard.application.operations.info import InfoView, ModulesView
 from beeyard.application.operations.why import WhyView
+from beeyard.application.packages.versions import ROLLOUTS
 from beeyard.application.views import ModuleView, WorkerView
 from beeyard.domain.errors import NotFound, Refused, Unavailable
 from beeyard.domain.messages import Exit
@@ -114,6 +115,14 @@ def test_the_table_says_who_may_ask_what() -> None:
         "package_gc": "operator install changes",
         "package_history": "operator",
         "package_why": "viewer",
+        "package_update": "operator install changes",
+        "package_rollback": "operator install changes",
+        "package_hold": "operator install changes",
+        "package_unhold": "operator install changes",
+        "rollout_status": "viewer streams",
+        "rollout_pause": "operator changes",
+        "rollout_resume": "operator changes",
+        "rollout_abort": "operator changes",
     }
 
 
@@ -465,3 +474,20 @@ async def test_logs_follow_until_nobody_listens() -> None:
         assert await coming == [LogLine("web", "stdout", 2.0, "new")]
         await stream.aclose()
         assert world.logs._followers == []
+
+
+# --- packages on hold -----------------------------------------------------------------------------------------------
+
+
+async def test_a_hold_is_saved_before_it_is_answered() -> None:
+    """A master that is killed then takes it along; one that can't be saved is none."""
+    world = World()
+    async with world.running() as master:
+        assert await ask(master, "package_hold", package="caddy") == ["caddy"]
+        commit, durable = next(one for one in reversed(world.store.commits) if ROLLOUTS in one[0].facts)
+        assert ("caddy" in commit.facts[ROLLOUTS], durable) == (True, True)
+        world.store.failing = "no space left on device"
+        with pytest.raises(Unavailable):
+            await ask(master, "package_unhold", package="caddy")
+        assert list(master.versions.holds) == ["caddy"]
+        world.store.failing = ""

@@ -16,8 +16,11 @@ from beeyard.application.packages import health
 from beeyard.application.packages.condition import PackageHealth
 from beeyard.application.packages.counts import Counts
 from beeyard.application.packages.seed import AddWorkerOptions, InstallOptions, UpdateOptions
+from beeyard.application.packages.versions import build
 from beeyard.domain.access import EVERYTHING
+from beeyard.domain.course import Course
 from beeyard.domain.errors import Invalid, NotFound, Refused, Untrusted
+from beeyard.domain.generations import History
 from beeyard.domain.sources import PackagesSpec
 from tests.fakes.world import World, spec
 from tests.package_benches import Bench, Binary, Directory
@@ -111,6 +114,20 @@ async def test_what_another_package_needs_stays(bench: Binary) -> None:
         with pytest.raises(Refused, match=r"hello 2\.0 is needed by gateway 1\.0"):
             await master.uninstall_package("hello")
         assert await master.is_package_installed("hello")
+
+
+async def test_what_a_rollout_may_go_back_to_stays(bench: Binary) -> None:
+    """Nobody runs from it meanwhile; afterwards it can be taken away."""
+    async with mastered(bench) as master:
+        old = await master.install_package("hello", InstallOptions("1.0"))
+        new = await master.install_package("hello", InstallOptions("2.0"))
+        await master.add_worker_with_package_check(spec("web", package="hello:2.0"))
+        way = Course("hello", build(old), build(new), stage="watching", paused="by ann")
+        master.versions.note("web", History(way))
+        with pytest.raises(Refused, match=r"hello 1\.0 is needed by the rollout of web"):
+            await master.uninstall_package("hello", "1.0")
+        master.versions.note("web", None)
+        assert [str(one) for one in await master.uninstall_package("hello", "1.0")] == ["hello 1.0"]
 
 
 async def test_a_package_comes_from_the_repository_that_it_belongs_to(bench: Binary) -> None:

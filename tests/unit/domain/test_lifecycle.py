@@ -39,6 +39,7 @@ from beeyard.domain.messages import (
     Probed,
     Respecified,
     Rested,
+    Restored,
     Restrict,
     Restricted,
     Said,
@@ -52,6 +53,7 @@ from beeyard.domain.refusals import REFUSALS
 from beeyard.domain.restart import Outside
 from beeyard.domain.scaling import Scaling
 from beeyard.domain.spec import Backoff, Endpoint, ProbeRole, ProbeSpec, RestartPolicy, StopStep, WorkerSpec
+from beeyard.domain.supply import Supply
 from beeyard.domain.values import Duration, SignalNumber, WorkerId
 from beeyard.domain.worker import (
     Cause,
@@ -257,6 +259,17 @@ def test_a_restart_of_a_stopped_worker_starts_it() -> None:
     assert play(down, (20, Asked("restart")))[0].phase == Preparing(2)
 
 
+def test_a_renewal_is_for_those_that_are_to_be_up() -> None:
+    """A new generation for these; whoever was stopped meanwhile, or goes down with the master, stays as it is."""
+    renewed, _ = play(running(), (10, Asked("renew")), (11, Exited(1, Exit(signal=15))))
+    assert renewed.phase == Preparing(2)
+    for want in ("down", "hold"):
+        down, _ = play(running(), (10, Asked(want)), (11, Exited(1, Exit(signal=15))))
+        assert play(down, (12, Asked("renew"))) == (down, [])
+    fixed, _ = play(running(ONE), (5, Asked("up", "ann")), (6, Asked("renew")))
+    assert fixed.wanted == Wanted(True, 2, fixed=True)
+
+
 def test_who_launched_an_attempt_ends_and_forgets_it() -> None:
     """Also when the spec names another provider by now: that one knows nothing of it."""
     moved, _ = play(running(), (2, Respecified(replace(SPEC, provider="module"))))
@@ -399,6 +412,25 @@ def half_open() -> Worker:
     subject, _ = play(subject, (53, Fired("retry", 3)), (53, Prepared()), (53, Launched(4, handle(4))))
     assert subject.trial
     return subject
+
+
+def test_what_wrote_its_data_last_is_remembered_until_that_is_restored() -> None:
+    """By package, however often it starts from others; while one lives that may write, nothing is forgotten."""
+    newer = Supply(1, "caddy", "2.0", "2" * 64, "/store/caddy", "tuf", {}, epoch=2)
+    subject, _ = play(added(), (0, Prepared({}, newer)), (1, Launched(1, handle(1))), (2, Restored("ann")))
+    assert subject.epochs == {"caddy": 2}
+    other = replace(newer, generation=2, name="other", epoch=0)
+    subject, _ = play(subject, (3, Asked("restart")), (4, Exited(1, Exit(signal=15))), (5, Prepared({}, other)))
+    assert subject.epochs == {"caddy": 2}
+    subject, _ = play(subject, (6, LaunchFailed(2, "refused")), (7, Restored("ann")))
+    assert subject.epochs == {}
+
+
+def test_who_waits_for_restored_data_looks_again() -> None:
+    """At once, and only if there is something to forget."""
+    waiting = replace(added(), epochs={"caddy": 2})
+    assert play(waiting, (1, Restored("ann"))) == (replace(waiting, epochs={}), [Prepare()])
+    assert play(added(), (1, Restored("ann"))) == (added(), [])
 
 
 def test_a_trial_start_that_fails_opens_the_breaker_for_another_cool_down() -> None:
@@ -697,8 +729,11 @@ class World:
             choices += ["fire"] * 2
         match self.draw.draw(st.sampled_from(choices)):
             case "ask":
-                asked: list[Asked] = [Asked("up"), Asked("down"), Asked("restart"), Asked("hold"), Asked("release")]
-                self.take(self.draw.draw(st.sampled_from([*asked, Asked("down", force=True)])))
+                asked = [Asked("up"), Asked("down"), Asked("restart"), Asked("renew"), Asked("hold"), Asked("release")]
+                wish = self.draw.draw(st.sampled_from([*asked, Asked("down", force=True)]))
+                up = self.worker.wanted.up
+                self.take(wish)
+                assert wish.want != "renew" or self.worker.wanted.up == up, "a renewal decides who is to be up"
             case "wait":
                 self.now += self.draw.draw(st.floats(0, 40))
             case "answer":

@@ -7,7 +7,18 @@ from msgspec.structs import replace
 
 from beeyard.domain.errors import Invalid
 from beeyard.domain.master import ListenSpec, require_address
-from beeyard.domain.spec import Backoff, Endpoint, LogSpec, ProbeSpec, RestartPolicy, StopStep, WorkerSpec, check, once
+from beeyard.domain.spec import (
+    Backoff,
+    Endpoint,
+    Listen,
+    LogSpec,
+    ProbeSpec,
+    RestartPolicy,
+    StopStep,
+    WorkerSpec,
+    check,
+    once,
+)
 from beeyard.domain.values import Duration, Memory, SignalNumber, WorkerId
 
 GOOD = WorkerSpec(WorkerId("web"), "process", {})
@@ -18,7 +29,7 @@ def test_what_every_default_says_is_good() -> None:
     assert check(GOOD) == []
     whole = replace(
         GOOD,
-        endpoints={"api": Endpoint()},
+        endpoints={"api": Endpoint(listen=Listen()), "local": Endpoint(listen=Listen("/run/a", 0o600, "a", "b"))},
         probes={"liveness": ProbeSpec("http", "/", endpoint="api"), "readiness": ProbeSpec("exec", command=("true",))},
         restart=RestartPolicy(overrides={"health": Backoff(max_retries=None)}, severity={"critical": 2.0}),
     )
@@ -46,6 +57,26 @@ def test_what_every_default_says_is_good() -> None:
         (
             {"probes": {"liveness": ProbeSpec("tcp", endpoint="ap")}, "endpoints": {"api": Endpoint()}},
             "probes.liveness.endpoint: found ap, expected the name of an endpoint (did you mean api?)",
+        ),
+        (
+            {"endpoints": {"a": Endpoint(port=80, listen=Listen("/" + 107 * "x"))}},
+            "endpoints.a.listen.unix: found a path of 108 bytes, expected at most 107 (no system takes a longer one "
+            "for a socket)\nendpoints.a.port: found 80, expected none: with `listen.unix` it is a file",
+        ),
+        (
+            {"endpoints": {"a": Endpoint(listen=Listen(user="www"))}},
+            "endpoints.a.listen: found mode, user or group, expected a path as `unix` beside them: a port has none of "
+            "them",
+        ),
+        (
+            {"endpoints": {"a": Endpoint("http", listen=Listen("/a"))}, "probes": {"liveness": ProbeSpec("http", "/")}},
+            "probes.liveness: found http at a, expected another one (it is a file, and probes ask over the network; "
+            "`exec` or `notify` tells)",
+        ),
+        (
+            {"endpoints": {"a": Endpoint(listen=Listen())}, "probes": {"readiness": ProbeSpec("tcp", "a")}},
+            "probes.readiness: found tcp at a, expected http, notify, or another one (Beeyard listens there also while "
+            "nothing serves, so a connection says nothing)",
         ),
         (
             {"probes": {"liveness": ProbeSpec("http", headers={"A": "b\r\nC: d"})}},

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 
 class PackageUninstall(Request[list[str]]):
-    """Packages, each perhaps with a version or a range; without one in all versions."""
+    """Packages, each perhaps with a version or a range; without one in all versions. `force`: also what workers would
+    go back to."""
 
     packages: Packages
+    force: bool = False
 
 
 async def package_uninstall(master: "Master", request: PackageUninstall, call: Call) -> list[str]:
@@ -21,11 +23,12 @@ async def package_uninstall(master: "Master", request: PackageUninstall, call: C
 
     Raises:
         NotFound: one is not installed.
-        Refused: `package_needed`, a worker runs from one, or another package needs it.
+        Refused: `package_needed`, a worker runs from one or may yet have to, or another package needs it;
+            `package_kept`, and no force: workers would go back to it.
     """
     await master.packages.look()
     found = chosen(master, request.packages)
-    await uninstall(master.packages, master.supplies, found)
+    await uninstall(master.packages, master.supplies, found, force=request.force)
     return [str(one) for one in found]
 
 

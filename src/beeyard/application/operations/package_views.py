@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from beeyard.application.operation import Call
 from beeyard.domain.errors import Refused
-from beeyard.domain.packages import Dependency, InstallState, Ref, Trust, wanted
+from beeyard.domain.packages import VERSION_EXPECTED, Check, Dependency, InstallState, PaperKind, Ref, Trust, wanted
 from beeyard.ports.package_manager import Installed
 from beeyard.ports.package_store import Damage
 
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from beeyard.application.master import Master
 
 Packages = Annotated[list[Ref], Meta(max_length=1000, examples=[["caddy"]])]
+Version = Annotated[str, Meta(min_length=1, max_length=64, description=VERSION_EXPECTED, examples=["2.11.4"])]
 
 
 class PackageView(Struct, frozen=True):
     """One installed package. `size`: bytes; `installed_at`: wall-clock seconds; `workers`: those that run from it;
     `held` says why it stays although none does; `damage`: what the last look at its files found wrong;
-    `channels`: those by which workers took it."""
+    `channels`: those by which workers took it; `papers`: those that were brought just now, and are its own;
+    `check`: what it ran, and printed, before it was taken as installed."""
 
     name: str
     version: str
@@ -37,6 +39,8 @@ class PackageView(Struct, frozen=True):
     dependencies: tuple[Dependency, ...] = ()
     damage: list[Damage] = []
     channels: list[str] = []
+    papers: list[PaperKind] = []
+    check: Check | None = None
 
 
 def package_view(master: "Master", installed: Installed, call: Call) -> PackageView:
@@ -60,6 +64,7 @@ def package_view(master: "Master", installed: Installed, call: Call) -> PackageV
         held=installed.held,
         dependencies=manifest.dependencies,
         damage=damage,
+        check=manifest.check,
         channels=sorted({one.channel for one in supplies if one is not None and one.channel}),
     )
 

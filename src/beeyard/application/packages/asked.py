@@ -32,18 +32,26 @@ async def install(
     return ensured
 
 
-async def uninstall(installer: "Installer", supplies: "Supplies", found: Sequence[Installed]) -> None:
-    """Take all of these away, or none.
+async def uninstall(
+    installer: "Installer", supplies: "Supplies", found: Sequence[Installed], *, force: bool = False
+) -> None:
+    """Take all of these away, or none. `force`: also what nobody needs but to go back to it.
 
     Raises:
-        Refused: `package_needed`, a worker runs from one, or another package needs it.
+        Refused: `package_needed`, a worker runs from one or may yet have to, or another package needs it;
+            `package_kept`, a group would go back to it.
     """
     left = [one for one in installer.installed if one not in found]
     for one in found:
         others = [str(other) for other in left if _lacks(other, one, left)]
-        if users := [*supplies.users(one.digest), *others, *supplies.beside(one.digest)]:
+        users = [*supplies.users(one.digest), *others, *supplies.beside(one.digest)]
+        if users := users or supplies.ahead(one.digest):
             text, hint = "{package} is needed by {others}", "remove them first, or let them run another version"
             raise Refused("package_needed", text, package=str(one), others=", ".join(users), hint=hint)
+        if not force and (groups := supplies.behind(one.digest)):
+            text, hint = "{package} is kept for {groups} to go back to", "beeyard package uninstall {} --force"
+            hint = hint.format(f"{one.manifest.name}:{one.manifest.version}")
+            raise Refused("package_kept", text, package=str(one), groups=", ".join(groups), hint=hint)
     for one in found:
         await installer.remove(one)
 

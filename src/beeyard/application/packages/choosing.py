@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from beeyard.application.packages.inventory import Inventory
+from beeyard.application.packages.versions import Versions
 from beeyard.domain.packages import Wanted, needed_range
+from beeyard.domain.rollout import assigned
 from beeyard.domain.supply import Supply
 from beeyard.domain.worker import Worker
 from beeyard.ports.package_manager import Installed
@@ -27,8 +29,9 @@ class _Look(Struct, frozen=True):
 class Choices:
     """For the workers of one master."""
 
-    def __init__(self, inventory: Inventory, workers: Callable[[], Iterable[Worker]]) -> None:
+    def __init__(self, inventory: Inventory, versions: Versions, workers: Callable[[], Iterable[Worker]]) -> None:
         self._inventory = inventory
+        self._versions = versions
         self._workers = workers
         self._looks: dict[str, _Look] = {}
 
@@ -40,17 +43,20 @@ class Choices:
                 if one.digest == before.digest:
                     return one
         found = self._inventory.as_locked(asked, found)
-        if self.follows(asked):
-            named = self._named(worker, asked)
-            found = [one for one in found if one.digest == named]
-        return next(iter(found), None)
+        named = self._named(worker, asked) if self.follows(asked) else None
+        return next(iter(self._versions.steer(worker, asked, found, named)), None)
 
     def follows(self, asked: Wanted) -> bool:
         """Whether a repository says which version that is: a lock says it before any channel."""
         return bool(asked.channel) and not self._inventory.locks(asked.name)
 
     def due(self, worker: Worker, asked: Wanted, best: Installed) -> bool:
-        """Whether to look first at what there is now: once for each start that somebody asked for."""
+        """Whether to look first at what there is now: once for each start that somebody asked for. A rollout says by
+        itself what its workers are to run from."""
+        history = self._versions.of(worker)
+        course = None if history is None or history.course.over else history.course
+        if course is not None and assigned(course, worker.id).digest == best.digest:
+            return False
         look = self._looks.get(worker.id)
         if _current(worker) is not None or (look is not None and look.generation == worker.phase.generation):
             return False
@@ -70,12 +76,13 @@ class Choices:
         self._looks.pop(worker, None)
 
     def company(self, worker: Worker, one: Installed) -> tuple[Installed, ...]:
-        """What is installed of all that it needs, and that these need, by name: the best that all of them take.
+        """What is installed of all that it needs, and that these need, by name: what lay beside it where it runs
+        already or is gone back to, else the best that all of them take.
 
         Raises Invalid: `package_range`.
         """
         before = _current(worker)
-        same = frozenset(before.needs if before is not None else ())
+        same = frozenset(before.needs if before is not None else self._versions.beside(worker, one.digest))
         found: dict[str, Installed] = {}
         for _ in range(len(self._inventory.installed) + 1):  # Each turn may find what needs more.
             ranges: dict[str, list[str]] = defaultdict(list)

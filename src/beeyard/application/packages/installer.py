@@ -19,7 +19,7 @@ from beeyard.application.packages.status import Meter, PackageStatus
 from beeyard.application.packages.turns import Tell, Turns
 from beeyard.application.packages.wishes import Ensured, Wish
 from beeyard.application.waiting import within
-from beeyard.domain.errors import BeeyardError, NotFound, Refused, Rejected, Unavailable, Untrusted
+from beeyard.domain.errors import BeeyardError, Refused, Rejected, Unavailable, Untrusted
 from beeyard.domain.locked import Lock, Locked
 from beeyard.domain.packages import Target, version
 from beeyard.domain.resolution import Ask, Resolution
@@ -289,16 +289,17 @@ class Installer(Inventory):
             )
             try:
                 if there is not None:
-                    await manager.repair(repository, there, meter.fetched)
+                    await manager.repair(repository, there, meter.heard)
                     installed = there
                 else:
-                    installed = await manager.install(repository, offered, meter.fetched)
+                    installed = await manager.install(repository, offered, meter.heard)
                 self.damaged.pop(installed.digest, None)
                 await self.look()
             except BaseException as error:
                 meter.over("failed", _told_of(error))
                 raise
             meter.over("installed")
+            self.counts.save(installed.saved)
         if there is not None:  # Then nothing came that was not there before.
             self.changed()
         return installed
@@ -316,11 +317,7 @@ class Installer(Inventory):
             damage = await self.verify(installed, "digests")
             if not damage:
                 return []
-            repository = next((one for one in self.spec.repositories if one.name == installed.repository), None)
-            if repository is None:
-                text, hint = "{package} came from {repository}, which is no repository any more", "write it back"
-                fields = {"package": str(installed), "repository": installed.repository}
-                raise NotFound("no_repository", text, hint=hint, **fields)
+            repository = self.home(installed)
             offered = Offered(installed.manifest, repository.name, installed.trust, installed.digest, installed.packed)
             await self._bring(repository, offered, installed, tell, update=True)
         return damage
@@ -340,9 +337,10 @@ class Installer(Inventory):
         before, now = self.statuses.get(status.name), self._clock.now()
         self.statuses[status.name] = status
         turned = before is None or before.state != status.state
+        waits = before is not None and before.waits != status.waits
         if turned:
             self.counts.turned(status.state, now.wall - status.since, status.done)
-        if turned or now.mono - self._told.get(status.name, 0.0) >= TOLD:
+        if turned or waits or now.mono - self._told.get(status.name, 0.0) >= TOLD:
             self._told[status.name] = now.mono
             self.told += 1
             self._feed.tell("package", now.wall, lambda: status)

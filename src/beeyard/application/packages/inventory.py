@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 
 from beeyard.application.packages.counts import Counts
 from beeyard.domain.errors import NotFound
-from beeyard.domain.packages import Wanted, needed_range, version
-from beeyard.domain.sources import PackagesSpec, enough
-from beeyard.ports.package_manager import Installed, PackageManager
+from beeyard.domain.packages import PaperKind, Wanted, needed_range, version
+from beeyard.domain.sources import PackagesSpec, RepositorySpec, enough
+from beeyard.ports.package_manager import Installed, Offered, PackageManager, Papers, Serves
 from beeyard.ports.package_store import Damage, Depth, Reclaimed
 
 
@@ -140,6 +140,31 @@ class Inventory:
         except NotFound:
             await self.look()
             raise
+
+    def home(self, one: Installed | Offered) -> RepositorySpec:
+        """Where it came from, or is to come from. Raises NotFound: `no_repository`, that is not in the worker file."""
+        found = next((known for known in self.spec.repositories if known.name == one.repository), None)
+        if found is None:
+            text, hint = "{package} came from {repository}, which is no repository any more", "write it back"
+            package = f"{one.manifest.name} {one.manifest.version}"
+            raise NotFound("no_repository", text, hint=hint, package=package, repository=one.repository)
+        return found
+
+    async def paper(self, one: Installed | Offered, kind: PaperKind) -> bytes | None:
+        """A paper of it, from its repository and its own for sure; None: it has none. Raises as `Papers.paper` does."""
+        repository = self.home(one)
+        manager: object = self._managers.get(repository.manager)
+        return await manager.paper(repository, one.digest, kind) if isinstance(manager, Papers) else None
+
+    async def served(self, sha256: str) -> str | None:
+        """The path of a file that is kept for neighbours; None: there is none with this digest."""
+        for manager in self._managers.values():
+            if (
+                isinstance(manager, Serves)
+                and (found := await manager.served(self.spec.repositories, sha256)) is not None
+            ):
+                return found
+        return None
 
     async def verify(self, installed: Installed, depth: Depth) -> list[Damage]:
         """What is wrong with it; nothing of that is started any more until it is repaired."""

@@ -142,8 +142,10 @@ class PackageCalls(ABC):
         ensured = await install(self.packages, self.audit, [ask], wish, lambda status: None, by=by, because=because)
         return next(one for one in ensured.packages if one.manifest.name == ask.wanted.name)
 
-    async def uninstall_package(self, name: str, version: str = "", *, by: str = PROGRAM) -> list[Installed]:
-        """Take it away, in all versions that fit. What was taken.
+    async def uninstall_package(
+        self, name: str, version: str = "", *, force: bool = False, by: str = PROGRAM
+    ) -> list[Installed]:
+        """Take it away, in all versions that fit. What was taken. `force`: also what workers would go back to.
 
         Raises:
             NotFound: it is not installed.
@@ -153,7 +155,8 @@ class PackageCalls(ABC):
         found = [
             one for one in await self.packages.look() if one.manifest.name == name and asked.takes(one.manifest.version)
         ]
-        await uninstall(self.packages, self.supplies, found or [self.packages.require(name, asked.range)])
+        found = found or [self.packages.require(name, asked.range)]
+        await uninstall(self.packages, self.supplies, found, force=force)
         about = {"packages": [str(one) for one in found]}
         await self.audit.noted("package_uninstalled", f"{by} asked for it", about)
         return found

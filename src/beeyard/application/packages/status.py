@@ -20,7 +20,7 @@ SMOOTH = 5.0
 class PackageStatus(Struct, frozen=True):
     """One package. `progress` runs from 0 to 1; `eta`: seconds yet, None where that can't be told; `rate`: bytes a
     second; `since`: wall-clock seconds; `error`: what the last try failed with; `joined`: whoever is told this asked
-    when it was under way for somebody else."""
+    when it was under way for somebody else; `waits`: for what, in words, while it can't go on."""
 
     name: str
     version: str
@@ -33,6 +33,7 @@ class PackageStatus(Struct, frozen=True):
     since: float
     error: str = ""
     joined: bool = False
+    waits: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}".rstrip()
@@ -45,6 +46,8 @@ class PackageStatus(Struct, frozen=True):
     @property
     def coming(self) -> str:
         """How far it is, in words: `caddy 2.11.4: 43 %, 12 MB/s, 3s left`."""
+        if self.waits:
+            return f"{self} waits: {self.waits}"
         words = [f"{self}: {round(self.progress * 100)} %"]
         if self.rate:
             words.append(f"{human_memory(self.rate)}/s")
@@ -92,6 +95,13 @@ class Meter:
         )
         told(self.status)
 
+    def heard(self, said: int | str) -> None:
+        """So many bytes are there, or what it waits for."""
+        if isinstance(said, str):
+            self._change(waits=said, rate=0.0, eta=None)
+        else:
+            self.fetched(said)
+
     def fetched(self, done: int) -> None:
         """So many bytes are there."""
         now = self._clock.now().mono
@@ -110,7 +120,7 @@ class Meter:
     def over(self, state: InstallState, error: str = "") -> None:
         """It ended, well or not."""
         progress = 1.0 if state == "installed" else self.status.progress
-        self._change(state=state, error=error, progress=progress, eta=None, rate=0.0)
+        self._change(state=state, error=error, progress=progress, eta=None, rate=0.0, waits="")
 
     def _change(self, **fields: object) -> None:
         self.status = replace(self.status, **fields)

@@ -11,17 +11,23 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from beeyard.application.audit import Audit
 from beeyard.application.packages.choosing import Choices
 from beeyard.application.packages.errands import Errands, Tell
 from beeyard.application.packages.installer import Installer
+from beeyard.application.packages.readable import crossed
 from beeyard.application.packages.status import PackageStatus
+from beeyard.application.packages.versions import Versions
 from beeyard.application.packages.wishes import Wish, note
 from beeyard.domain.errors import BeeyardError, NotFound, Rejected, Unavailable
-from beeyard.domain.packages import Wanted, wanted
+from beeyard.domain.generations import History
+from beeyard.domain.packages import Manifest, Wanted, wanted
 from beeyard.domain.resolution import Ask
 from beeyard.domain.supply import Supply, probes_of
-from beeyard.domain.worker import Preparing, Worker
+from beeyard.domain.values import instance_of
+from beeyard.domain.worker import Down, Preparing, Worker
 from beeyard.ports.clock import Clock
 from beeyard.ports.package_manager import Installed
 from beeyard.ports.provider import Provider
@@ -35,6 +41,7 @@ class Supplies:
     def __init__(
         self,
         installer: Installer,
+        versions: Versions,
         workers: Callable[[], Iterable[Worker]],
         providers: Mapping[str, Provider],
         audit: Audit,
@@ -43,6 +50,7 @@ class Supplies:
         spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._installer = installer
+        self._versions = versions
         self._workers = workers
         self._providers = providers
         self._audit = audit
@@ -51,7 +59,7 @@ class Supplies:
         self._doubted: set[str] = set()
         self._doubts: dict[str, tuple[str, int]] = {}
         self._used: dict[str, tuple[Installed, ...]] = {}
-        self._choices = Choices(installer, workers)
+        self._choices = Choices(installer, versions, workers)
         self._asked: dict[str, int] = {}
 
     def of(self, worker: Worker) -> Supply | str | None:
@@ -68,10 +76,35 @@ class Supplies:
         if self._choices.due(worker, asked, best):
             look = partial(self._look_at, worker, asked)
             return run(f"{worker.id} {asked}", f"looks for a newer {asked.name}", "", look)
+        if barred := crossed(worker, best.manifest):
+            return barred.advised
         if best.digest in self._doubted or best.digest in self._installer.damaged:
             mend = partial(self._mend, worker.id, best)
             return run(best.digest, f"{best} is being repaired", f"{best} can't be repaired", mend)
         return self._supply(worker, best)
+
+    async def require_readable(self, workers: Iterable[Worker]) -> None:
+        """Before any of these is restarted, as far as it is known what they start from then: what runs is better than
+        what may not. Raises Refused: `epoch_crossed`."""
+        for worker in workers:
+            if worker.epochs.get(worker.spec.package.partition(":")[0]):
+                manifest = await self._next(replace(worker, phase=Down(worker.wanted.generation + 1)))
+                if manifest is not None and (barred := crossed(worker, manifest)):
+                    raise barred
+
+    async def _next(self, worker: Worker) -> Manifest | None:
+        """That of the build which it would be started from; None if nobody can tell."""
+        asked = wanted(worker.spec.package)
+        best = self._choices.best(worker, asked)
+        if best is None or self._choices.renews(asked):
+            try:
+                ask = Ask(asked, worker.id, newest=self._choices.renews(asked))
+                gathered, chosen = await self._installer.resolve([ask], Wish(downgrade=True, beside=True))
+                offered = gathered.offered(asked.name, chosen[asked.name].version)
+                return None if offered is None else offered[1].manifest
+            except BeeyardError as error:
+                log.info("%s: what it would be started from nobody says: %s", worker.id, error)
+        return None if best is None else best.manifest
 
     def doubt(self, worker: Worker) -> None:
         """Its executable was not there: what it runs from is looked at before it is started again. Once, for as long as
@@ -129,10 +162,20 @@ class Supplies:
         """The workers that find it beside the package that they run from."""
         return [worker.id for worker in self._workers() if worker.supply is not None and digest in worker.supply.needs]
 
+    def ahead(self, digest: str) -> list[str]:
+        """The rollouts that may yet give it to workers, there or back."""
+        return [f"the rollout of {group}" for group, one in self._histories().items() if digest in one.ahead]
+
+    def behind(self, digest: str) -> list[str]:
+        """The groups that go back to it, or with it, when somebody rolls back what they run."""
+        return [group for group, one in self._histories().items() if digest in one.behind]
+
     def needed(self) -> frozenset[str]:
-        """The digests of all packages that workers run from, or that were installed by hand, and of what those need."""
+        """The digests of all packages that workers run from, may have to go back to, or that were installed by hand,
+        and of what those need."""
         used = [worker.supply for worker in self._workers() if worker.supply is not None]
-        return self._installer.closure(digest for one in used for digest in (one.digest, *one.needs))
+        running = [digest for one in used for digest in (one.digest, *one.needs)]
+        return self._installer.closure([*running, *self._versions.needed()])
 
     def progress(self, worker: Worker) -> PackageStatus | None:
         """How it goes on with what this worker waits for, while something comes."""
@@ -146,6 +189,10 @@ class Supplies:
     def retry(self) -> None:
         """Something changed: what could not be had before is tried again at once."""
         self._errands.retry()
+
+    def _histories(self) -> dict[str, History]:
+        found = {instance_of(one.id): self._versions.of(one) for one in self._workers()}
+        return {group: one for group, one in found.items() if one is not None}
 
     async def _look_at(self, worker: Worker, asked: Wanted, tell: Tell) -> None:
         """What is installed is good enough where nothing newer, or no word of a channel, can be had."""
@@ -184,6 +231,7 @@ class Supplies:
             probes=probes_of(manifest.health_check, spec.endpoints),
             channel=wanted(spec.package).channel,
             needs=tuple(one.digest for one in needs),
+            epoch=manifest.epoch,
         )
 
     async def _bring(self, worker: Worker, asked: Wanted, tell: Tell) -> None:

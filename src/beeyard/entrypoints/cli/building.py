@@ -1,6 +1,9 @@
-"""`package build`: a folder with a package file becomes an archive and its description. Signs and installs nothing."""
+"""`package build`: a folder with a package file becomes an archive, its description and its papers. Signs and installs
+nothing."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -10,13 +13,19 @@ from msgspec.structs import replace
 from beeyard.adapters.archives.collect import Collected, Ignored, collect
 from beeyard.adapters.archives.ignoring import NAME, ignored
 from beeyard.adapters.archives.pack import pack
+from beeyard.adapters.papers.checkout import checkout
+from beeyard.adapters.papers.finding import parts
+from beeyard.adapters.papers.provenance import BUILDER, Made, provenance
+from beeyard.adapters.papers.sbom import sbom
 from beeyard.domain.errors import Invalid, Problem, Unavailable
 from beeyard.domain.file_list import Fault
 from beeyard.domain.links import Links
-from beeyard.domain.packages import Description, FileEntry, Manifest, Platform
+from beeyard.domain.packages import Description, FileEntry, Manifest, PaperKind, Platform
+from beeyard.domain.papers import SUFFIXES, paper
 from beeyard.entrypoints.cli.defining import defined
+from beeyard.entrypoints.cli.workplace import Place, workplace
 from beeyard.entrypoints.settings import package_file
-from beeyard.entrypoints.settings.package_file import Written
+from beeyard.entrypoints.settings.package_file import Build, Written
 from beeyard.entrypoints.settings.tree import Report
 
 
@@ -34,6 +43,8 @@ class Built(Struct, frozen=True):
     sha256: str
     payload: str
     description: str
+    sbom: str
+    provenance: str
 
 
 class BuiltImage(Struct, frozen=True):
@@ -49,43 +60,72 @@ class BuiltImage(Struct, frozen=True):
     image: str
 
 
-def build_image(folder: str, output: str, platform: str | None) -> tuple[BuiltImage, Collected]:
+class Prepared(Struct, frozen=True):
+    """What is to be packed: `found` in `place`, after `build` if there was something to run."""
+
+    manifest: Manifest
+    found: Collected
+    place: Place
+    build: Build | None
+
+
+class Making(Struct, frozen=True):
+    """How it is to be made: by whom (a URI), and whether what runs for it may reach the network."""
+
+    builder: str = BUILDER
+    allow_network: bool = False
+
+
+def build_image(
+    folder: str,
+    output: str,
+    platform: str | None,
+    making: Making = Making(),  # noqa: B008
+) -> tuple[BuiltImage, Prepared]:
     """Make an image of a package; the file is there whole, or as it was before. Raises as `build`."""
     from beeyard.adapters.images.layout import write
 
-    manifest, found = _prepared(folder, output, platform)
-    path = Path(output, f"{manifest.name}-{manifest.version}-{manifest.platform}.oci.tar")
-    trial = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        digest = write(manifest, folder, found.files, trial)
-        trial.replace(path)
-    except OSError as error:
-        raise _unwritable(error, path.parent) from None
-    finally:
-        trial.unlink(missing_ok=True)
-    size = sum(file.size for file in found.files)
+    with _prepared(folder, output, platform, making) as prepared:
+        manifest, files = prepared.manifest, prepared.found.files
+        path = Path(output, f"{manifest.name}-{manifest.version}-{manifest.platform}.oci.tar")
+        trial = path.with_name(f".{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            digest = write(manifest, prepared.place.folder, files, trial)
+            trial.replace(path)
+        except OSError as error:
+            raise _unwritable(error, path.parent) from None
+        finally:
+            trial.unlink(missing_ok=True)
+    size = sum(file.size for file in files)
     named = manifest.name, manifest.version, manifest.platform
-    return BuiltImage(*named, len(found.files), size, digest, path.stat().st_size, str(path)), found
+    return BuiltImage(*named, len(files), size, digest, path.stat().st_size, str(path)), prepared
 
 
-def build(folder: str, output: str, platform: str | None) -> tuple[Built, Collected]:
+def build(
+    folder: str,
+    output: str,
+    platform: str | None,
+    making: Making = Making(),  # noqa: B008
+) -> tuple[Built, Prepared]:
     """Make a package; each file is there whole, or as it was before, and the description comes last.
 
-    What was made, and what was found in the folder.
+    What was made, and of what.
 
     Raises:
-        NotFound: `config_missing`, there is no package file.
+        NotFound: `config_missing`, there is no package file; `command_missing`.
         Invalid: `config_invalid`, the package file is wrong, or names what is not there; `package_unfit`, the folder
             holds what no package can, all of it; `output_inside`, the output lies in what is packed; `ignore_invalid`.
-        Refused: `package_changed`, somebody writes into the folder.
+        Refused: `package_changed`, somebody writes into the folder; what `workplace` refuses.
+        Rejected: `command_failed`.
         Unavailable: `output_unwritable`.
     """
-    manifest, found = _prepared(folder, output, platform)
-    return _write(manifest, folder, found.files, Path(output)), found
+    with _prepared(folder, output, platform, making) as prepared:
+        return _write(prepared, folder, Path(output), making), prepared
 
 
-def _prepared(folder: str, output: str, platform: str | None) -> tuple[Manifest, Collected]:
+@contextmanager
+def _prepared(folder: str, output: str, platform: str | None, making: Making) -> Iterator[Prepared]:
     written = package_file.load(package_file.find(folder))
     manifest = _on(written.manifest, platform)
     without = ignored(folder)
@@ -93,11 +133,12 @@ def _prepared(folder: str, output: str, platform: str | None) -> tuple[Manifest,
         text = "{output} lies in {folder}: the next package would hold this one"
         hint = f"name another: -o OUT; or leave it out by a line in {NAME}"
         raise Invalid("output_inside", text, hint=hint, output=output, folder=folder)
-    found = collect(folder, without)
-    if found.faults:
-        raise _unfit(folder, found.faults)
-    _check(written, found.files, folder)
-    return manifest, found
+    with workplace(folder, output, written.build, allow_network=making.allow_network) as place:
+        found = collect(place.folder, without)
+        if found.faults:
+            raise _unfit(folder, found.faults)
+        _check(written, found.files, place.folder)
+        yield Prepared(manifest, found, place, written.build)
 
 
 def _is_packed(output: Path, folder: Path, without: Ignored) -> bool:
@@ -132,13 +173,15 @@ def _check(written: Written, files: Sequence[FileEntry], folder: str) -> None:
     here = {entry.path: entry for entry in files}
     links = Links({entry.path: entry.link for entry in files if entry.link})
     process, module = written.manifest.process, written.manifest.module
-    if process:
-        entry = here.get(links.end(process.executable_path) or "")
+    programs = {"executable_path": process.executable_path} if process else {}
+    if written.manifest.check:
+        programs["check"] = written.manifest.check.command[0]
+    for place, path in programs.items():
+        entry = here.get(links.end(path) or "")
         if entry is None:
-            report.wrong(written.places["executable_path"], "a file of this package")
+            report.wrong(written.places[place], "a file of this package")
         elif not entry.executable:
-            hint = f"chmod +x {process.executable_path}"
-            report.wrong(written.places["executable_path"], "a file that can be executed", hint)
+            report.wrong(written.places[place], "a file that can be executed", f"chmod +x {path}")
     if module:
         path = module.module_path if module.module_path.endswith(".py") else f"{module.module_path}/__init__.py"
         if links.end(module.module_path) in here and path != module.module_path:
@@ -151,21 +194,28 @@ def _check(written: Written, files: Sequence[FileEntry], folder: str) -> None:
         raise package_file.invalid(next(iter(written.places.values())).file, report)
 
 
-def _write(manifest: Manifest, folder: str, files: tuple[FileEntry, ...], output: Path) -> Built:
+def _write(prepared: Prepared, folder: str, output: Path, making: Making) -> Built:
+    manifest, files, place = prepared.manifest, prepared.found.files, prepared.place
     name = f"{manifest.name}-{manifest.version}-{manifest.platform}"
     payload_path, description_path = output / f"{name}.tar.zst", output / f"{name}.json"
-    trials = [path.with_name(f".{path.name}.part") for path in (payload_path, description_path)]
+    beside = {kind: output / f"{name}{end}" for kind, end in SUFFIXES.items()}
+    trials = {path: path.with_name(f".{path.name}.part") for path in (payload_path, *beside.values(), description_path)}
     try:
         output.mkdir(parents=True, exist_ok=True)
-        payload = replace(pack(folder, files, str(trials[0])), name=payload_path.name)
-        description = Description(manifest, files, payload)
-        trials[1].write_bytes(msgspec.json.Encoder(order="deterministic").encode(description) + b"\n")
-        trials[0].replace(payload_path)
-        trials[1].replace(description_path)
+        payload = replace(pack(place.folder, files, str(trials[payload_path])), name=payload_path.name)
+        plain = Description(manifest, files, payload)
+        texts = _papers(plain, prepared, folder, beside["sbom"].name, making)
+        papers = tuple(paper(kind, beside[kind].name, text) for kind, text in texts.items())
+        for kind, text in texts.items():
+            trials[beside[kind]].write_bytes(text)
+        description = replace(plain, papers=papers)
+        trials[description_path].write_bytes(_encoded(description))
+        for path, trial in trials.items():
+            trial.replace(path)
     except OSError as error:
         raise _unwritable(error, output) from None
     finally:
-        for trial in trials:
+        for trial in trials.values():
             trial.unlink(missing_ok=True)
     return Built(
         manifest.name,
@@ -178,7 +228,31 @@ def _write(manifest: Manifest, folder: str, files: tuple[FileEntry, ...], output
         payload.sha256,
         str(payload_path),
         str(description_path),
+        str(beside["sbom"]),
+        str(beside["provenance"]),
     )
+
+
+def _papers(
+    description: Description, prepared: Prepared, folder: str, sbom_name: str, making: Making
+) -> dict[PaperKind, bytes]:
+    """What is written beside it."""
+    place, files = prepared.place, description.files
+    bill = _encoded(sbom(description, parts(Path(place.folder), files)))
+    known = place.files or {file.path for file in files}
+    made = Made(
+        making.builder,
+        checkout(Path(folder), known),
+        prepared.build.command if prepared.build else (),
+        place.source,
+        network=place.held is not None and not place.held.offline,
+    )
+    beside = {sbom_name: hashlib.sha256(bill).hexdigest()}
+    return {"sbom": bill, "provenance": _encoded(provenance(description, beside, made))}
+
+
+def _encoded(value: object) -> bytes:
+    return msgspec.json.Encoder(order="deterministic").encode(value) + b"\n"
 
 
 def _unwritable(error: OSError, output: Path) -> Unavailable:

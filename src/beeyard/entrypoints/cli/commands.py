@@ -37,7 +37,7 @@ FIRST = (
         "run",
         "new",
     ),
-    *("endpoint", "orphan", "job", "token", "audit", "config", "package", "repo"),
+    *("endpoint", "orphan", "job", "token", "audit", "config", "package", "rollout", "repo"),
 )
 """The order in --help; whatever else there is comes after these."""
 
@@ -47,6 +47,7 @@ GROUPS = {
     "job": "Look at what was asked, and how it goes.",
     "token": "Say who may ask over the network.",
     "package": "Install what workers run from, and look after it; make packages.",
+    "rollout": "Watch workers go over to another version, and take a hand in it.",
     "audit": "See who did what.",
 }
 """What the commands of one noun are for."""

@@ -162,6 +162,23 @@ def _parcels(name: str) -> Face:
     return face
 
 
+def _moves(name: str) -> Face:
+    """A face of updates, loaded when it is shown."""
+
+    def face(target: Target, request: Any, reply: Any) -> None:
+        from beeyard.entrypoints.cli import moves
+
+        getattr(moves, name)(target, request, reply)
+
+    return face
+
+
+def _rollout(reply: Any) -> str:
+    from beeyard.entrypoints.cli import moves
+
+    return moves.line(reply)
+
+
 FACES: dict[str, Face] = {
     "ps": workers,
     "info": info,
@@ -197,9 +214,20 @@ FACES: dict[str, Face] = {
     "package_gc": _parcels("reclaimed"),
     "package_history": _parcels("history"),
     "package_why": _parcels("reasons"),
+    "package_update": _moves("moved"),
+    "package_rollback": _moves("moved"),
+    "package_hold": _moves("holds"),
+    "package_unhold": _moves("holds"),
+    "rollout_pause": _moves("steered"),
+    "rollout_resume": _moves("steered"),
+    "rollout_abort": _moves("steered"),
 }
 
-LINES: dict[str, Callable[[Any], str]] = {"events": ledger.happened, "job_events": ledger.happened}
+LINES: dict[str, Callable[[Any], str]] = {
+    "events": ledger.happened,
+    "job_events": ledger.happened,
+    "rollout_status": _rollout,
+}
 """One line for each reply of a streaming operation."""
 
 CHECKS: dict[str, Face] = {
@@ -214,5 +242,7 @@ CHECKS: dict[str, Face] = {
     "orphan_list": sweeping.check_listed,
     "orphan_remove": sweeping.check_swept,
     "package_verify": _parcels("check_verified"),
+    "package_update": _moves("check_moved"),
+    "package_rollback": _moves("check_moved"),
 }
 """What holds for JSON as well."""

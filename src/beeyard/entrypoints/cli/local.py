@@ -109,7 +109,9 @@ def summary(loaded: Settings) -> Mapping[str, Any]:
                 "provider": spec.provider,
                 "enabled": spec.enabled,
                 "endpoints": {
-                    name: f"{end.protocol}://{end.host}:{end.port or 'auto'}{end.path}"
+                    name: f"unix:{end.unix}"
+                    if end.unix
+                    else f"{end.protocol}://{end.host}:{end.port or 'auto'}{end.path}"
                     for name, end in spec.endpoints.items()
                 },
             }

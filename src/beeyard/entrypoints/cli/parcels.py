@@ -13,6 +13,7 @@ from beeyard.application.operations.package_show import PackageDetail
 from beeyard.application.operations.package_views import PackageView
 from beeyard.application.operations.package_why import Reasons
 from beeyard.domain.errors import Untrusted
+from beeyard.domain.packages import Check
 from beeyard.domain.values import human_duration, human_memory
 from beeyard.entrypoints.cli.screen import (
     BOLD,
@@ -86,12 +87,16 @@ def installed(target: Target, request: Any, made: Installation) -> None:
 
 
 def detail(target: Target, request: Any, view: PackageDetail) -> None:
-    """What is here, what there is, how it goes."""
+    """What is here, what there is, how it goes; or only the papers that were asked for, as they are."""
+    if request.sbom or request.provenance:
+        show("\n".join(paper.rstrip("\n") for paper in (view.sbom, view.provenance) if paper))
+        return
     colour = colours(sys.stdout)
     parts = []
     if view.installed:
         parts.append(table(PACKAGES, [_row(one, time.time()) for one in view.installed], None, colour=colour))
         parts += [f"{one.version}: {one.path}" for one in view.installed]
+        parts += [f"{one.version}: {_checked(one.check)}" for one in view.installed if one.check]
         parts += [f"{one.version}: {_hurt(one.damage)}" for one in view.installed if one.damage]
     else:
         parts.append(f"{view.name} is not installed")
@@ -142,7 +147,8 @@ def verified(target: Target, request: Any, views: Sequence[PackageView]) -> None
         say("no packages")
     for view in views:
         sound = LOOKED[request.depth].format(whole=AS_IT_WAS[view.trust])
-        show(f"{view.name} {view.version}: {_hurt(view.damage) if view.damage else sound}")
+        papers = f"; {' and '.join(view.papers) or 'no papers'}" if request.papers else ""
+        show(f"{view.name} {view.version}: {_hurt(view.damage) if view.damage else sound}{papers}")
     check_verified(target, request, views)
 
 
@@ -214,6 +220,10 @@ def _row(view: PackageView, now: float) -> list[Cell]:
 
 def _said(as_of: float | None) -> str:
     return "" if as_of is None else f", as it was {human_duration(max(0.0, time.time() - as_of))} ago"
+
+
+def _checked(check: Check) -> str:
+    return f"checked when it was installed: `{printable(' '.join(check.command))}` printed {printable(check.prints)}"
 
 
 def _hurt(damage: Sequence[Damage]) -> str:

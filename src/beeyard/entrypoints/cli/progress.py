@@ -61,6 +61,8 @@ def line(verb: str, progress: dict[str, Any], took: str, room: int) -> str:
     if (package := progress.get("package")) is None:
         return f"{verb}: {progress['done']} of {progress['of']}, {progress['worker']} is {progress['state']}; {took}"
     head = f"{verb}{' (joined)' if package['joined'] else ''}: {package['name']} {package['version']}"
+    if waits := package.get("waits"):  # Older masters don't say.
+        return f"{head} waits: {waits}; {took}"
     words = [f"{human_memory(package['done'])} of {human_memory(package['size'])}"]
     if package["rate"]:
         words.append(f"{human_memory(package['rate'])}/s")

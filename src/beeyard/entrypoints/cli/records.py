@@ -136,6 +136,8 @@ def endpoints(
 
 def allowed(grant: Grant) -> str:
     """What somebody may do, in words."""
+    if grant.only:
+        return f"{grant.only} only"
     words = grant.role + (", install" if grant.install else "")
     return f"{words}; {', '.join(grant.workers)} only" if grant.workers else words
 

@@ -26,6 +26,7 @@ from beeyard.entrypoints.http.reading import (
     job_from_body,
     operation_of,
 )
+from beeyard.entrypoints.http.serving import Files
 from beeyard.entrypoints.http.stream import Streams
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -49,6 +50,7 @@ def application(master: Master) -> web.Application:
                 app.router.add_get(path, handler)  # And HEAD, which for a stream would have no end.
             else:
                 app.router.add_route(method, path, handler)
+    Files(master, identity).add_to(app)
     app.router.add_get("/healthz", face.healthz)
     app.router.add_get("/openapi.json", face.openapi)
     app.on_response_prepare.append(translated)

@@ -21,7 +21,7 @@ from beeyard.application.problems import ProblemDocument
 from beeyard.application.views import JobState
 from beeyard.domain.limits import Limits
 from beeyard.domain.spec import RestartPolicy, WorkerSpec
-from beeyard.entrypoints.http import parts
+from beeyard.entrypoints.http import parts, serving
 from beeyard.entrypoints.http.login import Session, Ticket
 
 Schema = dict[str, Any]
@@ -61,6 +61,7 @@ def document() -> Schema:
     paths |= parts.browser(schemas.of(Ticket), schemas.of(Session))
     paths["/healthz"] = {"get": parts.opened("healthz", "Say whether anybody is there.", schemas.of(Pulse))}
     paths["/openapi.json"] = {"get": parts.opened("openapi", "Describe this API.", {"type": "object"}, tagged=True)}
+    paths |= serving.described()
     return {
         "openapi": "3.1.0",
         "info": {"title": "Beeyard", "version": version("beeyard"), "description": parts.ABOUT},

@@ -113,7 +113,7 @@ def refused(operation: Operation, *, body: bool) -> Schema:
     raised = operation.handle.__doc__ or ""
     names = {field.name for field in msgspec.structs.fields(operation.request)}
     statuses = [400, 401, 403, 429, 431, 503]
-    statuses += [404] if names & _NAMES else []
+    statuses += [404] if names & _NAMES or "NotFound:" in raised else []
     statuses += [409] if operation.changes or "Refused:" in raised else []
     statuses += [502] if operation.changes or "Untrusted:" in raised else []
     statuses += [408, 413, 415] if body else []
@@ -184,6 +184,24 @@ def opened(id: str, summary: str, reply: Schema, *, tagged: bool = False) -> Sch
         "security": [],
         "parameters": headers,
         "responses": responses | refs(403, 429, 431),
+    }
+
+
+def fetched(id: str, name: str, summary: str) -> Schema:
+    """A route that answers with the bytes of a file, all of them or a range."""
+    held: Schema = {"application/octet-stream": {"schema": {}}}
+    span = {"name": "Range", "in": "header", "description": "Of the bytes that are wanted.", "schema": _TEXT}
+    return {
+        "operationId": id,
+        "tags": ["package"],
+        "summary": summary,
+        "parameters": [{"name": name, "in": "path", "required": True, "schema": _TEXT}, span],
+        "responses": {
+            "200": {"description": "The file.", "content": held},
+            "206": {"description": "A part of it.", "content": held},
+            "416": {"description": "It has no such range."},
+        }
+        | refs(401, 403, 404, 429, 431, 503),
     }
 
 

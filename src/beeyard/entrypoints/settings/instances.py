@@ -1,13 +1,15 @@
 """`instances` in its forms: how many workers one block makes, and how many of them are to run.
 
 A number makes a group that is as large always; `{min: 2, max: 8, cpu: 70%}` one of which as many run as are needed, all
-known from the start. What does not go together is for `domain.scaling` to say.
+known from the start; where they go over blue-green it makes as many again. What does not go together is for `domain`
+to say.
 """
 
 from collections.abc import Mapping, Sequence
 
 from msgspec import Meta, structs
 
+from beeyard.domain.rollout_plan import Rollout
 from beeyard.domain.scaling import MOST, Scaling, unfit
 from beeyard.domain.spec import Need, WorkerSpec, ending
 from beeyard.domain.values import WorkerId
@@ -29,30 +31,38 @@ def spread(name: str, node: Node | None, spec: WorkerSpec, context: Context) -> 
         count = 1 if scaling is None else scaling.max
         if scaling is not None and scaling.max > scaling.min:
             spec = structs.replace(spec, scaling=scaling)
-            for problem in ending(spec):
-                found = f"{problem.path} of {problem.found} beside it"
-                context.report.add(node, found, "a group whose instances stay", problem.hint)
     else:
         count = 1 if (found := _whole(node, context)) is FAILED else found
+    if two_colours(spec.rollout) and spec.scaling is None:
+        spec, count = structs.replace(spec, half=count), 2 * count
+    for problem in ending(spec):
+        found = f"{problem.path} of {problem.found} beside it"
+        context.report.add(node, found, "a group whose instances stay", problem.hint)
     return [structs.replace(spec, id=WorkerId(f"{name}.{number}")) for number in range(1, count + 1)]
 
 
 def several(node: Node | None) -> bool:
-    """Whether it may make more than one; what is wrong with it is said elsewhere."""
+    """Whether it may make more than one that run; what is wrong with it is said elsewhere."""
     if isinstance(node, tree.Mapping):
         node = node.entries.get("max")
     return isinstance(node, Scalar) and node.text.isdecimal() and node.text not in ("0", "1")
 
 
+def two_colours(plan: Rollout | None) -> bool:
+    """Whether there are as many again, on standby."""
+    return plan is not None and plan.strategy == "blue-green"
+
+
 def restart_none(needs: Mapping[str, Needs], groups: Mapping[str, Sequence[WorkerSpec]], context: Context) -> None:
     """Report who wants to be restarted with a group of which instances come and go."""
-    names = {name for name, group in groups.items() if group[0].scaling is not None}
-    names |= {str(spec.id) for name in names for spec in groups[name]}
+    names = {name: group[0] for name, group in groups.items() if group[0].varies}
+    names |= {str(spec.id): spec for name in tuple(names) for spec in groups[name]}
     for wanted in needs.values():
         for need, (wish, node) in wanted.items():
             if need in names and isinstance(wish, Need):
                 hint = "its instances come and go as they are needed"
-                context.report.add(node, f"`restart` with {need}", "none: that group scales", hint)
+                does = "goes over blue-green" if names[need].half else "scales"
+                context.report.add(node, f"`restart` with {need}", f"none: that group {does}", hint)
 
 
 def _scaling(node: tree.Mapping, spec: WorkerSpec, context: Context) -> Scaling | None:

@@ -7,10 +7,10 @@ import posixpath
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, get_args
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from beeyard.domain import packages
 from beeyard.domain.errors import Invalid, NotFound
@@ -23,6 +23,7 @@ from beeyard.entrypoints.settings.files import text
 from beeyard.entrypoints.settings.shape import Positive
 from beeyard.entrypoints.settings.tree import Node, Report, Scalar, Sequence
 from beeyard.entrypoints.settings.words import FAILED, Context, Read, choice, parsed
+from beeyard.entrypoints.settings.words import text as words
 
 NAMES = ("package.yaml", "worker-package.yaml")
 
@@ -63,11 +64,28 @@ class Resources(Struct):
     min_disk: Memory = Memory(0)
 
 
-class Check(Struct):
+class Health(Struct):
     """`health_check:`."""
 
     endpoint: str
     interval: Positive = Duration(30.0)
+
+
+class Check(Struct):
+    """`check:`, what a host runs before the package counts as installed there."""
+
+    command: Node
+    prints: str = "{version}"
+    timeout: Positive = Duration(10.0)
+
+
+class Build(Struct):
+    """`build:`, what is run in a copy of the folder before that is packed."""
+
+    command: Annotated[tuple[str, ...], Meta(min_length=1, description="a program and its arguments, a list")]
+    network: bool = False
+    timeout: Positive = Duration(600.0)
+    memory: Memory = Memory(4 * 2**30)
 
 
 class File(Struct):
@@ -83,15 +101,19 @@ class File(Struct):
     module: Module | None = None
     dependencies: tuple[Need, ...] = ()
     resources: Resources = field(default_factory=Resources)
-    health_check: Check | None = None
+    health_check: Health | None = None
+    epoch: Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")] = 0
+    check: Check | None = None
+    build: Build | None = None
 
 
 class Written(Struct, frozen=True):
-    """The manifest, and where what it runs is written: `executable_path`, `module_path` and `entry_point`, as far as
-    they are."""
+    """The manifest, and where what it runs is written: `executable_path`, `module_path`, `entry_point` and `check`, as
+    far as they are. `build` is no part of the manifest: a host runs nothing of it."""
 
     manifest: Manifest
     places: Mapping[str, Node]
+    build: Build | None = None
 
 
 def find(folder: str) -> str:
@@ -144,10 +166,11 @@ def _written(file: File, context: Context) -> Written:
         places["executable_path"] = runs.executable_path if isinstance(runs, Process) else runs.path
     if file.module:
         places |= {"module_path": file.module.module_path, "entry_point": file.module.entry_point}
-    check = file.health_check
+    health, version = file.health_check, _version(file.version, context)
+    check = _checked(file.check, str(version), places, context) if file.check else None
     manifest = Manifest(
         name=_name(file.name, context),
-        version=_version(file.version, context),
+        version=version,
         platform=packages.ANY if file.platform is None else _platform(file.platform, context),
         description=file.description,
         process=_process(file, context),
@@ -155,11 +178,13 @@ def _written(file: File, context: Context) -> Written:
         dependencies=tuple(_dependency(need, context) for need in file.dependencies),
         min_memory=file.resources.min_memory,
         min_disk=file.resources.min_disk,
-        health_check=HealthCheck(check.endpoint, check.interval) if check else None,
+        health_check=HealthCheck(health.endpoint, health.interval) if health else None,
+        epoch=file.epoch,
+        check=check,
     )
     if file.supported_types is not None:
         _agree(file.supported_types, manifest, context)
-    return Written(manifest, places)
+    return Written(manifest, places, file.build)
 
 
 def _module(written: Module, context: Context) -> ModuleEntry:
@@ -175,6 +200,17 @@ def _process(file: File, context: Context) -> ProcessEntry | None:
     if entry and entry != older:
         context.report.wrong(file.executable.path, "the same as `process` says, or no `executable` at all")
     return entry or older
+
+
+def _checked(written: Check, version: str, places: dict[str, Node], context: Context) -> packages.Check | None:
+    command = written.command
+    if not isinstance(command, Sequence) or not command.items:
+        context.report.wrong(command, "a program of this package and its arguments, a list")
+        return None
+    program, *args = command.items
+    places["check"] = program
+    line = (_inner(program, context), *(words(one, context) for one in args))
+    return packages.Check(line, written.prints.replace("{version}", version), written.timeout)
 
 
 def _dependency(need: Need, context: Context) -> Dependency:

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, field
 
 from beeyard.domain.limits import Severity
 from beeyard.domain.module import ModuleSpec
-from beeyard.domain.spec import Backoff, LogSpec, ProbeRole, ProbeSpec, RestartPolicy, RestartWhen
+from beeyard.domain.spec import Backoff, Listen, LogSpec, ProbeRole, ProbeSpec, RestartPolicy, RestartWhen
 from beeyard.domain.values import Duration, Memory, SignalNumber
 from beeyard.entrypoints.settings.tree import Node
 
@@ -87,6 +87,16 @@ class Endpoint(Struct):
     protocol: Literal["http", "https", "grpc", "tcp"] = "tcp"
     host: str = "127.0.0.1"
     path: str = ""
+    listen: Node | None = None
+
+
+class ListenAt(Struct):
+    """`listen:` of an endpoint, as more than `true`."""
+
+    unix: Annotated[str, "new file"] = ""
+    mode: Annotated[int, "mode"] = Listen().mode
+    user: Annotated[str | None, "user"] = None
+    group: Annotated[str | None, "group"] = None
 
 
 class Probe(Struct):
@@ -273,6 +283,7 @@ class Worker(Struct):
     profile_type: Literal["batch", "web", "database", "worker", "scheduler", "default"] | None = None
     limits: Node | None = None
     lifetime: Lifetime = field(default_factory=Lifetime)
+    rollout: Node | None = None
     logs: Logs = field(default_factory=Logs)
     schedule: Node | None = None
 
@@ -281,7 +292,6 @@ LATER: Mapping[type, Mapping[str, str]] = {
     Worker: {
         "kubernetes": "the provider `kubernetes`",
         "resources": "resource limits",
-        "rollout": "rollouts",
         "log_collection": "log collection",
         "unit": "the `unit` block of older files",
     },

@@ -96,7 +96,7 @@ def _trust(repository: RepositorySpec) -> Trust:
     """How far it can vouch for what comes from it."""
     if repository.manager == "directory":
         return "none"
-    known: dict[str, Trust] = {"tuf": "tuf", "cosign": "signature", "unsigned": "checksum"}
+    known: dict[str, Trust] = {"tuf": "tuf", "cosign": "signature", "gpg": "signature", "unsigned": "checksum"}
     return known[repository.trust]
 
 

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct, field
 
 from beeyard.domain.packages import Trust
 from beeyard.domain.sources import PackagePolicies, RepositoryTrust
-from beeyard.entrypoints.settings.shape import Name, Positive
+from beeyard.entrypoints.settings.shape import Name, Positive, Size
 from beeyard.entrypoints.settings.tree import Node
 
 _POLICIES = PackagePolicies()
@@ -15,24 +15,43 @@ Pattern = Annotated[str, "pattern"]
 Account = Annotated[str, "account"]
 
 
-class Repository(Struct):
-    """One of `repositories:`; `trusted: true` is the older spelling of `trust: tuf`."""
+class Shown(Struct):
+    """What a server wants to see."""
 
-    name: Name
-    manager: Node | None = None
-    url: Node | None = None
-    path: Annotated[str, "new file"] = ""
-    root: Annotated[str, "file"] = ""
-    packages: tuple[Pattern, ...] = ("*",)
-    trust: RepositoryTrust | None = None
-    trusted: bool = True
-    auth_required: bool = False
     username: Account = ""
     password: Node | None = None
     token: Node | None = None
     certificate: Annotated[str, "file"] = ""
     key: Annotated[str, "file"] = ""
     netrc: Annotated[str, "file"] = ""
+
+
+class Mirror(Shown):
+    """One of the `mirrors:` of a repository, where it is more than a URL."""
+
+    url: Node | None = None
+    neighbour: Node | None = None
+
+
+class Repository(Shown, kw_only=True):
+    """One of `repositories:`; `trusted: true` is the older spelling of `trust: tuf`."""
+
+    name: Name
+    manager: Node | None = None
+    url: Node | None = None
+    path: Annotated[str, "new file"] = ""
+    mirrors: tuple[Node, ...] = ()
+    serve: Size | None = None
+    root: Annotated[str, "file"] = ""
+    suite: str = ""
+    components: tuple[str, ...] = ()
+    unpacked: bool = False
+    python: str = ""
+    extras: tuple[str, ...] = ()
+    packages: tuple[Pattern, ...] = ("*",)
+    trust: RepositoryTrust | None = None
+    trusted: bool = True
+    auth_required: bool = False
 
 
 class Policies(Struct):

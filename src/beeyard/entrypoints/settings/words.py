@@ -122,6 +122,7 @@ def bounded(read: Read, bounds: Meta) -> Read:
             (bounds.ge is not None and value < bounds.ge)
             or (bounds.gt is not None and value <= bounds.gt)
             or (bounds.le is not None and value > bounds.le)
+            or (bounds.min_length is not None and len(value) < bounds.min_length)
         ):
             context.report.wrong(node, bounds.description or "a value within bounds")
             return FAILED
@@ -200,7 +201,7 @@ def _account(written: str) -> str:
     raise ValueError(written)
 
 
-def _umask(written: str) -> int:
+def _octal(written: str) -> int:
     if re.fullmatch(r"(0o?)?[0-7]{1,3}", written):
         return int(written.replace("o", ""), 8)
     raise ValueError(written)
@@ -293,6 +294,7 @@ WORDS: Mapping[str, Read] = {
     "call": parsed(_call, "a method such as proto.CoreService/Ping"),
     "environment": _environment,
     "host": parsed(host, "the name of a host, or an IP address, without port"),
+    "mode": parsed(_octal, 'an octal mode such as "660"'),
     "name": parsed(values.worker_name, "1 to 64 letters, digits, '_' or '-'"),
     "percent": parsed(_percent, "a percentage such as 70%"),
     "pattern": parsed(_pattern, "a package's name, or its beginning and '*'"),
@@ -300,6 +302,6 @@ WORDS: Mapping[str, Read] = {
     "resource": parsed(_resource, f"one of {', '.join(_RESOURCES)}"),
     "resource limit": _resource_limit,
     "retries": parsed(_retries, "0 to 1000, or `unlimited`"),
-    "umask": parsed(_umask, 'an octal mask such as "027"'),
+    "umask": parsed(_octal, 'an octal mask such as "027"'),
 }
 """The word beside a field's type -> how it is read."""

@@ -7,16 +7,18 @@ from msgspec import Struct, structs
 
 from beeyard.domain.differences import SECTIONS
 from beeyard.domain.master import unreachable
-from beeyard.domain.spec import Endpoint, LogSpec, WorkerSpec
+from beeyard.domain.spec import LogSpec, WorkerSpec
 from beeyard.domain.values import WorkerId
 from beeyard.entrypoints.settings import contained, instances, kinds, modules, tree
 from beeyard.entrypoints.settings.decode import nearest, struct
 from beeyard.entrypoints.settings.depends import Needs, depends_on, resolve
+from beeyard.entrypoints.settings.endpoints import endpoints, no_fixed_ports
 from beeyard.entrypoints.settings.execution import section, stop
 from beeyard.entrypoints.settings.lifetimes import aging
 from beeyard.entrypoints.settings.limits import limits, with_priority
 from beeyard.entrypoints.settings.probes import probes
 from beeyard.entrypoints.settings.restarts import restart_policy
+from beeyard.entrypoints.settings.rollouts import rollout, side_by_side
 from beeyard.entrypoints.settings.shape import LATER_VALUES, Global, Worker
 from beeyard.entrypoints.settings.sources import package
 from beeyard.entrypoints.settings.tree import Node, Scalar, below, empty, merge
@@ -69,6 +71,7 @@ def workers(
         needs[name] = depends_on(worker.depends_on, context)
         spec = _spec(item, whole, worker, providers, origin, context)
         specs[name] = instances.spread(name, worker.instances, spec, context)
+        side_by_side(whole, specs[name][0], context)
     resolved = resolve(needs, {name: [spec.id for spec in group] for name, group in specs.items()}, context.report)
     instances.restart_none(needs, specs, context)
     return [
@@ -111,14 +114,13 @@ def _spec(
     restricted, priority = limits(worker, context)
     if provider in modules.UNLIMITABLE:
         restricted = modules.unlimited(restricted, own, provider, context)
-    endpoints = {
-        name: Endpoint(shape.protocol, shape.port, shape.host, shape.path) for name, shape in worker.endpoints.items()
-    }
+    ends = endpoints(worker.endpoints, context)
     if kind == "integrated":
-        endpoints = kinds.with_port(endpoints)
-    if instances.several(worker.instances):
-        _no_fixed_ports(node, endpoints, context)
+        ends = kinds.with_port(ends)
     packaged = package(worker.package, context)
+    plan = rollout(worker.rollout, packaged, ends, context)
+    if instances.several(worker.instances) and not instances.two_colours(plan):
+        no_fixed_ports(node, ends, context)
     module, steps = modules.of_worker(node, provider, kind, not empty(worker.package), context)
     run: dict[str, Any] = {}
     for name, known in providers.items():
@@ -153,7 +155,7 @@ def _spec(
                 context.report.add(
                     entry, f"a section of the provider {name}", f"none: the provider is {provider}", hint
                 )
-    asked = probes(node, worker, endpoints, module is not None, context)
+    asked = probes(node, worker, ends, module is not None, context)
     if kind == "integrated":
         asked = asked or kinds.asked_by_grpc(node, context)
     spec = WorkerSpec(
@@ -163,7 +165,7 @@ def _spec(
         enabled=worker.enabled,
         exit_on=worker.exit_on,
         register=worker.register,
-        endpoints=endpoints,
+        endpoints=ends,
         probes=asked,
         restart=restart_policy(worker, context),
         stop=steps or WorkerSpec(WorkerId(""), "", {}).stop,
@@ -171,6 +173,7 @@ def _spec(
         logs=LogSpec(worker.logs.max_size, worker.logs.max_files),
         package=packaged,
         module=module,
+        rollout=plan,
         origin=origin,
     )
     spec = aging(spec, worker.lifetime, node, context)
@@ -217,12 +220,3 @@ def _only_never(worker: Worker, context: Context) -> None:
     """Words of the format that this version can take only at rest."""
     if worker.schedule and not (isinstance(worker.schedule, Scalar) and worker.schedule.text == ""):
         context.report.later(worker.schedule, "schedules")
-
-
-def _no_fixed_ports(node: tree.Mapping, endpoints: Mapping[str, Endpoint], context: Context) -> None:
-    written = node.entries["endpoints"] if endpoints else None
-    for name, endpoint in endpoints.items():
-        if endpoint.port and isinstance(written, tree.Mapping):
-            place = written.entries[name]
-            if isinstance(place, tree.Mapping):
-                context.report.wrong(place.entries["port"], "`auto`: all instances would open the same port")

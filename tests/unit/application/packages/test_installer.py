@@ -122,6 +122,19 @@ async def test_who_asks_for_what_is_under_way_is_told_how_that_goes_and_joins_it
     assert manager.calls["install"] == 1
 
 
+async def test_what_an_install_waits_for_is_told_at_once() -> None:
+    """Figures may be late; somebody who looks why nothing goes on may not be left without a word."""
+    manager = FakePackageManager(offer("caddy"))
+    gate, made, heard = manager.gate("install"), installer(manager), list[PackageStatus]()
+    installing = asyncio.ensure_future(made.ensure(asks("caddy"), tell=heard.append))
+    await until(lambda: manager.calls["install"])
+    manager.tells[0]("dpkg (pid 7) installs packages on this host")
+    manager.tells[0]("")
+    assert [status.waits for status in heard] == ["", "dpkg (pid 7) installs packages on this host", ""]
+    gate.set()
+    await installing
+
+
 async def test_who_joins_an_install_that_is_called_off_brings_it() -> None:
     """And has joined nothing then."""
     manager = FakePackageManager(offer("caddy"))

@@ -56,3 +56,17 @@ def test_it_is_whole_only_when_it_is_installed() -> None:
     assert (told[-1].state, told[-1].progress, told[-1].eta) == ("installed", 1.0, None)
     made.over("failed", "no room")
     assert (told[-1].state, told[-1].error) == ("failed", "no room")
+
+
+def test_what_it_waits_for_stands_in_place_of_figures() -> None:
+    """Until it goes on, or is over."""
+    clock, told = FakeClock(), list[PackageStatus]()
+    made = meter(clock, told)
+    made.heard("apt-get (pid 7) installs packages on this host")
+    assert told[-1].coming == "caddy 2.11.4 waits: apt-get (pid 7) installs packages on this host"
+    made.heard("")
+    made.heard(50 * MB)
+    assert told[-1].coming == "caddy 2.11.4: 45 %"
+    made.heard("somebody")
+    made.over("failed", "it took too long")
+    assert told[-1].waits == ""

@@ -52,8 +52,8 @@ def test_a_token_stands_alone_on_standard_output(run: Run, master: SocketMaster)
         "bee_a1_secret\n",
         "ci: operator, install; web only; for 1d. It is not shown again.\n",
     )
-    asked = {"name": "ci", "role": "operator", "install": True, "workers": ["web", "db"], "lasts": 86400.0}
-    assert master.asked == [("token_create", asked)]
+    asked = {"name": "ci", "role": "operator", "install": True, "workers": ["web", "db"], "neighbour": False}
+    assert master.asked == [("token_create", {**asked, "lasts": 86400.0})]
     assert master.heard[-1]["beeyard-reason"] == "for%20CI"
 
 

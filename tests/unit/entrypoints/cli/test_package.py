@@ -33,6 +33,7 @@ async def test_a_folder_becomes_a_package(run: Run, folder: Path, tmp_path: Path
     assert (code, err) == (0, "")
     told = json.loads(out)
     payload, described = tmp_path / "new/out/tool-1.0-any.tar.zst", tmp_path / "new/out/tool-1.0-any.json"
+    bill, statement = tmp_path / "new/out/tool-1.0-any.cdx.json", tmp_path / "new/out/tool-1.0-any.intoto.jsonl"
     description = msgspec.json.decode(described.read_bytes(), type=Description)
     assert told == {
         "name": "tool",
@@ -45,8 +46,11 @@ async def test_a_folder_becomes_a_package(run: Run, folder: Path, tmp_path: Path
         "sha256": description.payload.sha256,
         "payload": str(payload),
         "description": str(described),
+        "sbom": str(bill),
+        "provenance": str(statement),
     }
-    assert sorted(path.name for path in payload.parent.iterdir()) == [described.name, payload.name]
+    made = [described, payload, bill, statement]
+    assert sorted(path.name for path in payload.parent.iterdir()) == sorted(path.name for path in made)
     assert description.payload.name == payload.name
     assert [(entry.path, entry.executable) for entry in description.files] == [
         ("bin/tool", True),
@@ -74,6 +78,8 @@ def test_it_is_told_in_a_line_a_fact(run: Run, folder: Path, tmp_path: Path) -> 
         f"digest     {description.digest}",
         f"payload    {tmp_path}/out/tool-1.0-linux-x86_64.tar.zst",
         f"described  {tmp_path}/out/tool-1.0-linux-x86_64.json",
+        f"sbom       {tmp_path}/out/tool-1.0-linux-x86_64.cdx.json",
+        f"provenance {tmp_path}/out/tool-1.0-linux-x86_64.intoto.jsonl",
     ]
 
 
@@ -241,3 +247,45 @@ def test_what_was_there_stays_when_it_fails(run: Run, folder: Path, tmp_path: Pa
     code, _, err = run("package", "build", str(folder), "-o", str(out))
     assert (code, err.splitlines()[0]) == (5, f"error: {out}/.tool-1.0-any.json.part can't be written: Is a directory")
     assert not [path for path in out.iterdir() if path.name.endswith(".part")]
+
+
+def test_what_builds_it_runs_in_a_copy(run: Run, folder: Path, tmp_path: Path) -> None:
+    """The package holds what it made, the folder is as it was, and the provenance says what was run on what."""
+    (folder / "package.yaml").write_text(FILE + "build: {command: [sh, lib/make]}\n")
+    (folder / "lib/make").write_text("echo '#!/bin/sh' > bin/tool; cat lib/a > bin/made; rm lib/b\n")
+    (folder / ".packageignore").write_text("/lib/make\n")
+    before = sorted(folder.rglob("*"))
+    code, out, _ = run("package", "build", str(folder), "-o", str(tmp_path / "out"), "--allow-network", "--json")
+    assert code == 0
+    description = msgspec.json.decode(Path(json.loads(out)["description"]).read_bytes(), type=Description)
+    assert [entry.path for entry in description.files] == ["bin/made", "bin/tool", "lib/a", "package.yaml"]
+    assert sorted(folder.rglob("*")) == before
+    told = json.loads(Path(json.loads(out)["provenance"]).read_bytes())["predicate"]["buildDefinition"]
+    assert told["externalParameters"]["build"]["command"] == ["sh", "lib/make"]
+    (source,) = told["resolvedDependencies"]
+    assert run("package", "build", str(folder), "-o", str(tmp_path / "again"), "--allow-network")[0] == 0
+    made = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("out", "again")]
+    assert made[0] == made[1]
+    (folder / "lib/make").write_text("cp lib/a bin/made; rm lib/b\n")
+    _, out, _ = run("package", "build", str(folder), "-o", str(tmp_path / "out"), "--allow-network", "--json")
+    told = json.loads(Path(json.loads(out)["provenance"]).read_bytes())["predicate"]["buildDefinition"]
+    assert told["resolvedDependencies"] != [source]
+
+
+def test_a_build_reaches_the_network_only_if_both_say_so(run: Run, folder: Path, tmp_path: Path) -> None:
+    """The package file may ask; without who makes the package it is not even run."""
+    (folder / "package.yaml").write_text(FILE + "build: {command: [sh, -c, 'exit 9'], network: true}\n")
+    code, _, err = run("package", "build", str(folder), "-o", str(tmp_path / "out"))
+    assert (code, err.splitlines()[0]) == (4, f"error: `sh -c exit 9` of {folder} wants to reach the network")
+    code, _, err = run("package", "build", str(folder), "-o", str(tmp_path / "out"), "--allow-network")
+    assert (code, err.splitlines()[0]) == (6, "error: `sh -c exit 9` failed: exit code 9")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("line", ["build: {command: []}", "build: {command: [true], netwrok: true}"])
+def test_what_builds_it_is_named_in_full(run: Run, folder: Path, tmp_path: Path, line: str) -> None:
+    """By at least one word, and under no key that nobody knows."""
+    (folder / "package.yaml").write_text(f"{FILE}{line}\n")
+    code, _, err = run("package", "build", str(folder), "-o", str(tmp_path / "out"))
+    assert code == 2
+    assert f"{folder}/package.yaml:4: build." in err

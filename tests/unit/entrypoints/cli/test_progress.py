@@ -125,3 +125,7 @@ def test_the_bar_has_the_room_that_the_words_leave(wide: int, bar: str) -> None:
     assert line == f"package install: caddy 2.11.4{bar} 4.0 MB of 16 MB, 2.0 MB/s, 6s left; 3s"
     joined = {"package": package | {"joined": True}}
     assert progress.line("x", joined, "3s", wide).startswith("x (joined): caddy 2.11.4")
+    waits = {"package": package | {"waits": "dpkg (pid 7) installs packages on this host"}}
+    assert progress.line("x", waits, "3s", wide) == (
+        "x: caddy 2.11.4 waits: dpkg (pid 7) installs packages on this host; 3s"
+    )

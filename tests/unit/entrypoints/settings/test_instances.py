@@ -93,7 +93,8 @@ def test_an_instance_of_a_group_that_scales_stays(wrong: Errors) -> None:
 def test_instances_of_a_group_that_scales_can_not_share_a_port(wrong: Errors) -> None:
     """Also while one alone runs: another may come."""
     assert wrong("instances: {min: 1, max: 2, cpu: 70%}\nendpoints: {a: {port: 80}}") == [
-        "beeyard.yaml:5: workers[0].endpoints.a.port: found 80, expected `auto`: all instances would open the same port"
+        "beeyard.yaml:5: workers[0].endpoints.a.port: found 80, expected `auto`: all instances would open the same "
+        "port (with `listen: true` they share one socket)"
     ]
 
 

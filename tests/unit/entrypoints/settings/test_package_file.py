@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from beeyard.domain.errors import Invalid, NotFound
-from beeyard.domain.packages import Dependency, HealthCheck, Manifest, ModuleEntry, ProcessEntry
+from beeyard.domain.packages import Check, Dependency, HealthCheck, Manifest, ModuleEntry, ProcessEntry
 from beeyard.domain.values import Duration, Memory
 from beeyard.entrypoints.settings import package_file
 
@@ -186,6 +186,16 @@ def test_a_path_stays_in_the_package(tmp_path: Path, path: str) -> None:
     """Whatever else it is."""
     expected = f"3: process.executable_path: found '{path}', expected a path in the package, such as bin/tool"
     assert wrong(tmp_path, f"name: tool\nversion: 1\nprocess: {{executable_path: '{path}'}}\n") == [expected]
+
+
+def test_a_check_names_a_program_and_what_it_prints(tmp_path: Path) -> None:
+    """The version, in the spelling that counts, unless it says something else."""
+    start = "name: hello\nversion: 1.0-RC.1\nprocess: {executable_path: run}\ncheck: {command: "
+    assert manifest(tmp_path, start + "[./run, version, 1]}").check == Check(("run", "version", "1"), "1.0rc1")
+    long = manifest(tmp_path, start + '[run], prints: "hello {version}!", timeout: 1m}').check
+    assert long == Check(("run",), "hello 1.0rc1!", Duration(60.0))
+    for command in ("[]", "run", "[/bin/sh]", "[../run]"):
+        assert "check.command" in wrong(tmp_path, f"{start}{command}}}")[0]
 
 
 def test_what_no_description_can_hold_is_refused(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 from beeyard.domain.errors import Invalid
 from beeyard.domain.locked import Lock, Locked
 from beeyard.domain.packages import REF_EXPECTED
-from beeyard.domain.sources import Credentials, PackagePolicies, PackagesSpec, RepositorySpec
-from beeyard.domain.values import Duration
+from beeyard.domain.sources import Credentials, Mirror, PackagePolicies, PackagesSpec, RepositorySpec
+from beeyard.domain.values import Duration, Memory
 from beeyard.entrypoints.settings import lock_file
 from tests.repositories import a_root
 from tests.unit.entrypoints.settings.conftest import SHELL, Errors, Load
@@ -59,7 +59,9 @@ secrets: {pw: {env: PW}}
 package_manager:
   repositories:
   - {name: official, url: "https://packages.example.org:8443/workers/", root: hive.root.json, packages: ["*", caddy],
-     username: bee, password: "${secret:pw}", certificate: bee.crt, key: bee.key, auth_required: true, trusted: true}
+     username: bee, password: "${secret:pw}", certificate: bee.crt, key: bee.key, auth_required: true, trusted: true,
+     serve: 2GB, mirrors: ["https://near.example.org/", {url: "https://far.example.org", token: "${secret:pw}"},
+     {neighbour: "https://hive-2:8600/", token: "${secret:pw}"}]}
   - {name: local, path: ./repository, trust: unsigned, packages: "dev-*"}
   - {name: built, path: out, manager: directory, trust: unsigned}
   policies: {auto_update: true, allow_downgrades: true, installation_timeout: 5m, max_concurrent_installs: 1,
@@ -71,6 +73,12 @@ package_manager:
             RepositorySpec(
                 "official",
                 url="https://packages.example.org:8443/workers",
+                mirrors=(
+                    Mirror("https://near.example.org"),
+                    Mirror("https://far.example.org", credentials=Credentials(token="${secret:pw}")),
+                    Mirror("https://hive-2:8600", neighbour=True, credentials=Credentials(token="${secret:pw}")),
+                ),
+                serve=Memory(2 * 2**30),
                 root=f"{folder}/hive.root.json",
                 packages=("*", "caddy"),
                 credentials=shown,
@@ -107,6 +115,42 @@ def test_signed_images_name_their_key(load: Load, folder: Path) -> None:
     assert found == RepositorySpec("a", "oci", "https://h/team", root=str(key), trust="cosign")
 
 
+def test_packages_of_a_system_name_their_key_and_suite_or_nothing(load: Load, folder: Path) -> None:
+    """Nothing means what the host has itself."""
+    (folder / "owner.asc").write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n")
+    written = (
+        "{name: a, manager: apt, url: https://h, root: owner.asc, suite: stable, components: [main], packages: [a*]}"
+    )
+    block = f"package_manager: {{type: dnf, repositories: [{written}, {{name: own, unpacked: true}}]}}\n"
+    assert load(f"{block}{SHELL}").master.packages.repositories == (
+        RepositorySpec(
+            "a",
+            "apt",
+            "https://h",
+            root=f"{folder}/owner.asc",
+            suite="stable",
+            components=("main",),
+            packages=("a*",),
+            trust="gpg",
+        ),
+        RepositorySpec("own", "dnf", trust="gpg", unpacked=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tools", "kind"), [(["apt-get"], "apt"), (["apt-get", "dnf"], "apt"), (["dnf"], "dnf"), ([], "apt")]
+)
+def test_system_is_whichever_the_host_has(
+    load: Load, monkeypatch: pytest.MonkeyPatch, tools: list[str], kind: str
+) -> None:
+    """An older word; with both, apt is the host's own."""
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}" if name in tools else None)
+    (found,) = load(
+        f"package_manager: {{type: system, repositories: [{{name: own}}]}}\n{SHELL}"
+    ).master.packages.repositories
+    assert (found.manager, found.trust) == (kind, "gpg")
+
+
 def test_other_ways_to_be_let_in(load: Load, folder: Path) -> None:
     """A token, or a netrc file."""
     assert repository(load, WEB + "token: '${secret:pw}'}").credentials == Credentials(token="${secret:pw}")
@@ -124,7 +168,24 @@ def test_other_ways_to_be_let_in(load: Load, folder: Path) -> None:
          "5 root: found 'no.json', no such file, expected an existing file (FOLDER/no.json)"),
         ("url: https://h, trust: unsigned, root: hive.root.json",
          "6 root: found `root`, expected no such key beside `trust: unsigned` (no signature is looked at)"),
-        ("url: https://h, root: hive.root.json, trust: gpg", "6 trust: found 'gpg', expected tuf, cosign or unsigned"),
+        ("url: https://h, root: hive.root.json, trust: pgp",
+         "6 trust: found 'pgp', expected tuf, cosign, gpg or unsigned (did you mean 'gpg'?)"),
+        ("url: https://h, root: hive.root.json, trust: gpg",
+         "6 trust: found 'gpg', expected tuf or unsigned (so are packages of a system signed: `manager: apt`)"),
+        ("url: https://h, trust: unsigned, mirrors: [https://m]",
+         "6 mirrors: found `mirrors`, expected no such key without `manager: binary` and `trust: tuf` (whoever runs "
+         "one could change what is there)"),
+        ("url: https://h, root: hive.root.json, mirrors: [m]",
+         "6 mirrors[0]: found 'm', expected a URL such as https://packages.example.org/workers; `path` takes a folder"),
+        ("url: https://h, root: hive.root.json, mirrors: [{token: '${secret:pw}'}]",
+         "6 mirrors[0]: found no place, expected one of `url` and `neighbour`"),
+        ("url: https://h, root: hive.root.json, mirrors: [{neighbour: 'https://m',url: 'https://m'}]",
+         "6 mirrors[0]: found both `url` and `neighbour`, expected one of `url` and `neighbour`"),
+        ("url: https://h, root: hive.root.json, mirrors: [{url: 'https://m',token: s3cret}]",
+         f"6 mirrors[0].token: found something else, {A_REFERENCE}"),
+        ("url: https://h, trust: unsigned, serve: 1GB",
+         "6 serve: found `serve`, expected no such key without `manager: binary` and `trust: tuf` (no neighbour could "
+         "tell whether it is right)"),
         ("url: https://h, trusted: true", f"3 root: found nothing, {A_ROOT}"),
         ("url: https://h, trusted: false",
          "5 trusted: found false, expected `trust: tuf` with a `root`, or `trust: unsigned` (what is not signed is "
@@ -138,9 +199,20 @@ def test_other_ways_to_be_let_in(load: Load, folder: Path) -> None:
          "3 : found `manager: directory`, expected `trust: unsigned` beside it (nobody signs a folder)"),
         ("url: https://h, manager: directory, trust: unsigned",
          "4 url: found `url`, expected `path`: a directory is taken as it stands"),
-        ("path: p, trust: unsigned, manager: system",
-         "6 manager: found 'system', not supported by this version yet, expected binary, directory or oci (needs "
-         "packages of the system: remove it)"),
+        ("url: https://h, manager: apt",
+         "3 root: found nothing, expected the public key of its owner, or `trust: unsigned`"),
+        ("url: https://h, manager: dnf, suite: stable, trust: unsigned",
+         "6 suite: found `suite`, expected no such key beside `manager: dnf`"),
+        ("url: https://h, trust: unsigned, unpacked: true",
+         "6 unpacked: found `unpacked`, expected no such key beside `manager: binary`"),
+        ("manager: apt, components: [main]",
+         "5 components: found `components`, expected a `url` or `path` beside it (else it is the host's own)"),
+        ("manager: apt, trust: unsigned",
+         "5 trust: found 'unsigned', expected gpg, or nothing (the host says itself what it trusts)"),
+        ("url: https://h, manager: dnf, trust: tuf",
+         "6 trust: found 'tuf', expected gpg or unsigned (no packages of this kind are signed so)"),
+        ("url: https://h, manager: apt, trust: unsigned, root: hive.root.json",
+         "7 root: found `root`, expected no such key beside `trust: unsigned` (no signature is looked at)"),
         ("path: p, trust: unsigned, manager: oci", "4 path: found `path`, expected the `url` of a registry"),
         ("url: https://h, manager: oci",
          "3 root: found nothing, expected the cosign.pub of its owner, or `trust: unsigned`"),
@@ -153,7 +225,7 @@ def test_other_ways_to_be_let_in(load: Load, folder: Path) -> None:
         ("url: https://h, root: hive.root.json, trust: cosign",
          "6 trust: found 'cosign', expected tuf or unsigned (so are images signed: `manager: oci`)"),
         ("path: p, trust: unsigned, manager: binry",
-         "6 manager: found 'binry', expected binary, directory or oci (did you mean 'binary'?)"),
+         "6 manager: found 'binry', expected binary, directory, oci, apt, dnf or python (did you mean 'binary'?)"),
         *[(f"path: p, trust: unsigned, packages: {text!r}",
            f"6 packages: found {text!r}, expected a package's name, or its beginning and '*'")
           for text in ("Caddy", "*-dev", "", "-dev")],

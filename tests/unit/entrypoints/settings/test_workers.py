@@ -1,12 +1,14 @@
 """Workers: defaults, groups, dependencies, providers, and names that clash."""
 
+import os
 import socket
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from beeyard.domain.master import MasterSpec
-from beeyard.domain.spec import Endpoint, LogSpec, Need, WorkerSpec
+from beeyard.domain.spec import Endpoint, Listen, LogSpec, Need, WorkerSpec
 from beeyard.domain.values import Memory
 from tests.unit.entrypoints.settings.conftest import SHELL, Errors, Load, One
 
@@ -129,8 +131,44 @@ def test_exit_on_is_taken_as_written(one: One, word: str) -> None:
 def test_instances_can_not_share_a_port(wrong: Errors) -> None:
     """Only `auto` gives each its own."""
     assert wrong("instances: 2\nendpoints: {a: {port: 80}}") == [
-        "beeyard.yaml:5: workers[0].endpoints.a.port: found 80, expected `auto`: all instances would open the same port"
+        "beeyard.yaml:5: workers[0].endpoints.a.port: found 80, expected `auto`: all instances would open the same "
+        "port (with `listen: true` they share one socket)"
     ]
+
+
+def test_instances_can_share_a_socket(load: Load) -> None:
+    """One that Beeyard opens."""
+    text = "workers:\n" + worker("web", "instances: 2, endpoints: {a: {port: 80, listen: true}}")
+    assert [spec.endpoints for spec in load(text).workers] == [{"a": Endpoint(port=80, listen=Listen())}] * 2
+
+
+@pytest.mark.parametrize(
+    ("written", "listen"),
+    [
+        ("true", Listen()),
+        ("false", None),
+        ("{unix: run/a.sock}", Listen("HERE/run/a.sock")),
+        ("{unix: /run/a.sock, mode: 666, user: root, group: root}", Listen("/run/a.sock", 0o666, "root", "root")),
+    ],
+)
+def test_listen_is_a_word_or_a_mapping(one: One, written: str, listen: Listen | None) -> None:
+    """A file lies beside the worker file unless it says otherwise."""
+    found = one(f"endpoints: {{a: {{listen: {written}}}}}").endpoints["a"].listen
+    assert found == (listen and replace(listen, unix=listen.unix.replace("HERE", os.getcwd())))
+
+
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [
+        ("maybe", "listen: found 'maybe', expected true or false"),
+        ("{mode: 666}", "listen.unix: found nothing, expected a path; `listen: true` listens at host and port"),
+        ("{unix: a, mode: rw}", "listen.mode: found 'rw', expected an octal mode such as \"660\""),
+        ("{unix: a, user: no-such-user}", "listen.user: found 'no-such-user', expected a user of this host"),
+    ],
+)
+def test_what_listen_can_not_say(wrong: Errors, written: str, error: str) -> None:
+    """Told at the key."""
+    assert wrong(f"endpoints: {{a: {{listen: {written}}}}}") == [f"beeyard.yaml:4: workers[0].endpoints.a.{error}"]
 
 
 def test_two_spellings_that_disagree_are_an_error(wrong: Errors) -> None:
