@@ -10,7 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import engine
+from tests import debs, engine, rpms
 
 # The machine's speed is nobody's fault: no test fails for being slow.
 hypothesis.settings.register_profile("beeyard", deadline=None)
@@ -50,12 +50,17 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "needs_docker": cache(engine.missing),
     "needs_ssh": cache(lambda: programs("sshd", "ssh-keygen")),
     "needs_postgres": cache(lambda: programs("initdb", "postgres")),
+    "needs_apt": cache(lambda: programs(*debs.TOOLS)),
+    "needs_dnf": cache(lambda: programs(*rpms.TOOLS)),
     "needs_strace": cache(lambda: answers("strace", "-o", os.devnull, "true")),
     "needs_browser": cache(lambda: any_of("chromium", "chromium-browser", "google-chrome")),
     "needs_kubernetes": cache(lambda: answers("kubectl", "version", "--request-timeout=10s")),
     "needs_llm": cache(lambda: any_of("llama-server", "ollama", "vllm")),
 }
-INSTALLED_BY_CI = {"needs_docker", "needs_ssh", "needs_postgres", "needs_strace", "needs_browser"}
+INSTALLED_BY_CI = {
+    *("needs_docker", "needs_ssh", "needs_postgres", "needs_strace", "needs_browser"),
+    *("needs_apt", "needs_dnf"),
+}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -95,6 +95,15 @@ class Yard:
         expires = utc() + timedelta(days=1)
         self.forge("timestamp", Timestamp(timestamp_version, expires=expires, snapshot_meta=meta))
 
+    def renew(self, role: str, signed: Targets) -> bytes:
+        """The next version of a role, in a state that is signed as it has to be."""
+        signed.version += 1
+        data, snapshot = self.forge(role, signed), self.snapshot()
+        snapshot.version += 1
+        snapshot.meta[f"{role}.json"] = MetaFile.from_data(signed.version, data, ["sha256"])
+        self.forge_state(snapshot, snapshot.version)
+        return data
+
     def snapshot(self) -> Snapshot:
         found = self.workshop.newest("snapshot", Snapshot)
         assert found
@@ -129,9 +138,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(folder: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    """A web server on loopback."""
-    server = Server(folder)
+async def serving(what: Path | Server, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+    """A web server on loopback, for a folder."""
+    server = what if isinstance(what, Server) else Server(what)
     app = web.Application()
     app.router.add_get("/{path:.*}", server.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)

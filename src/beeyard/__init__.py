@@ -38,19 +38,27 @@ if TYPE_CHECKING:
     from beeyard.application.operations.orphan_remove import Swept as Swept
     from beeyard.application.operations.package_gc import PackageGc as PackageGc
     from beeyard.application.operations.package_history import PackageHistory as PackageHistory
+    from beeyard.application.operations.package_hold import PackageHold as PackageHold
     from beeyard.application.operations.package_install import PackageInstall as PackageInstall
     from beeyard.application.operations.package_list import PackageList as PackageList
     from beeyard.application.operations.package_lock import PackageLock as PackageLock
     from beeyard.application.operations.package_repair import PackageRepair as PackageRepair
+    from beeyard.application.operations.package_rollback import PackageRollback as PackageRollback
     from beeyard.application.operations.package_search import PackageSearch as PackageSearch
     from beeyard.application.operations.package_show import PackageShow as PackageShow
+    from beeyard.application.operations.package_unhold import PackageUnhold as PackageUnhold
     from beeyard.application.operations.package_uninstall import PackageUninstall as PackageUninstall
+    from beeyard.application.operations.package_update import PackageUpdate as PackageUpdate
     from beeyard.application.operations.package_verify import PackageVerify as PackageVerify
     from beeyard.application.operations.package_views import PackageView as PackageView
     from beeyard.application.operations.package_why import PackageWhy as PackageWhy
     from beeyard.application.operations.ps import Ps as Ps
     from beeyard.application.operations.remove import Remove as Remove
     from beeyard.application.operations.restart import Restart as Restart
+    from beeyard.application.operations.rollout_abort import RolloutAbort as RolloutAbort
+    from beeyard.application.operations.rollout_pause import RolloutPause as RolloutPause
+    from beeyard.application.operations.rollout_resume import RolloutResume as RolloutResume
+    from beeyard.application.operations.rollout_status import RolloutStatus as RolloutStatus
     from beeyard.application.operations.show import Show as Show
     from beeyard.application.operations.start import Start as Start
     from beeyard.application.operations.stop import Stop as Stop
@@ -158,6 +166,14 @@ _NAMES = {
     "application.operations.package_show": ["PackageShow"],
     "application.operations.package_uninstall": ["PackageUninstall"],
     "application.operations.package_verify": ["PackageVerify"],
+    "application.operations.package_hold": ["PackageHold"],
+    "application.operations.package_rollback": ["PackageRollback"],
+    "application.operations.package_unhold": ["PackageUnhold"],
+    "application.operations.package_update": ["PackageUpdate"],
+    "application.operations.rollout_abort": ["RolloutAbort"],
+    "application.operations.rollout_pause": ["RolloutPause"],
+    "application.operations.rollout_resume": ["RolloutResume"],
+    "application.operations.rollout_status": ["RolloutStatus"],
     "application.operations.package_why": ["PackageWhy"],
     "application.operations.package_views": ["PackageView"],
     "application.operations.ps": ["Ps"],

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from beeyard.adapters.providers import PROVIDERS
 from beeyard.adapters.surroundings import EVERYWHERE, TABLE
 from beeyard.domain.module import ModuleSpec
-from beeyard.domain.spec import Endpoint, ProbeRole, ProbeSpec, WorkerSpec
+from beeyard.domain.spec import Endpoint, Listen, ProbeRole, ProbeSpec, WorkerSpec
 from beeyard.domain.values import Duration, WorkerId
 from beeyard.sdk import Context, Module, loading
 from tests.contract.benches import ProcessBench, bench, until
@@ -61,6 +61,7 @@ def expected(provider: str, *without: str) -> set[str]:
     return {variable.name for variable in TABLE if provider in variable.providers} - set(without)
 
 
+PASSED = ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID")
 PACKAGED = ("BEEYARD_PACKAGE", "BEEYARD_PACKAGE_<NAME>")
 MODULE = "BEEYARD_MODULE"
 
@@ -96,7 +97,27 @@ async def test_a_process(process: ProcessBench) -> None:
     sockets = {"BEEYARD_SOCKET": process.paths.master_socket, "NOTIFY_SOCKET": process.paths.notify_socket}
     wanted = {**ALWAYS, "BEEYARD_PROVIDER": "process", **GIVEN, **ASKED, **INVITED, **sockets}
     assert (ours(found), found["OWN"]) == (wanted, "1")
-    assert named(wanted) == expected("process", *PACKAGED, MODULE)
+    assert named(wanted) == expected("process", *PACKAGED, *PASSED, MODULE)
+
+
+async def test_a_process_that_is_given_sockets(process: ProcessBench) -> None:
+    """Their names in the order of the file, and whom they are meant for; what runs beside it has none of that."""
+    endpoints = {"api-v2": Endpoint(listen=Listen()), "web": Endpoint(listen=Listen())}
+    spec = replace(process.spec(f"echo LISTENS=$$; {SCRIPT}", name="web.2"), endpoints=endpoints)
+    handle = await process.provider.launch(spec, 7, {"api-v2": 0, "web": 0})
+    await until(lambda: process.lines(spec.id)[-1:] == ["end"], "its environment")
+    found = dict(line.partition("=")[::2] for line in process.lines(spec.id)[:-1])
+    assert {name: found[name] for name in PASSED} == {
+        "LISTEN_FDS": "2",
+        "LISTEN_FDNAMES": "api-v2:web",
+        "LISTEN_PID": found["LISTENS"],
+    }
+    assert (found["BEEYARD_PORT_API_V2"], found["BEEYARD_PORT_WEB"]) == (
+        str(handle.ports["api-v2"]),
+        str(handle.ports["web"]),
+    )
+    answer = await process.provider.exec(spec, ("env",), 30.0)
+    assert "LISTEN_" not in answer.output
 
 
 async def test_a_command_beside_it_cannot_register(process: ProcessBench) -> None:

@@ -12,12 +12,23 @@ from beeyard.domain.errors import Invalid, NotFound, Refused, Unavailable
 from beeyard.domain.sources import RepositorySpec
 from beeyard.ports.package_store import Damage, Reclaimed
 from tests import registries
-from tests.package_benches import Bench, Binary, Directory, Oci, OciOfDebian, a_folder
+from tests.package_benches import Apt, Bench, Binary, Directory, Dnf, Oci, OciOfDebian, Python, PythonIndex, a_folder
 
 _no_registry = pytest.mark.skipif(registries.DEBIAN is None, reason="needs docker-registry, as Debian has it")
 
 
-@pytest.fixture(params=[Binary, Directory, Oci, pytest.param(OciOfDebian, marks=_no_registry)])
+@pytest.fixture(
+    params=[
+        Binary,
+        Directory,
+        Oci,
+        pytest.param(OciOfDebian, marks=_no_registry),
+        pytest.param(Apt, marks=pytest.mark.needs_apt),
+        pytest.param(Dnf, marks=pytest.mark.needs_dnf),
+        Python,
+        PythonIndex,
+    ]
+)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """Each in its turn."""
     made: Bench = request.param(tmp_path)

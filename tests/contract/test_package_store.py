@@ -17,7 +17,7 @@ from beeyard.adapters.archives import unpack as archives
 from beeyard.adapters.archives.pack import pack
 from beeyard.adapters.package_store import GRACE, FolderStore
 from beeyard.domain.errors import Invalid, NotFound, Refused, Rejected, Unavailable, Untrusted
-from beeyard.domain.packages import Description, Receipt
+from beeyard.domain.packages import Check, Description, Receipt
 from beeyard.domain.values import human_memory
 from beeyard.ports.package_store import Damage, Depth, PackageStore, Reclaimed
 from tests.packing import FILES, Content, a_package, unpack
@@ -208,6 +208,38 @@ async def test_an_archive_that_holds_something_else_is_not_installed(
     assert store.receipts() == [old]
     assert everything(root, "staging", "trash") == set()
     assert os.listdir(root / "store" / "caddy") == [old.description.folder]
+
+
+async def test_what_fails_its_own_check_is_not_installed(root: Path, tmp_path: Path) -> None:
+    """Before anybody can see it; and nothing of it, or of what it wrote, stays."""
+    seen: list[str] = []
+
+    def failing(description: Description, tree: Path, room: Path) -> None:
+        seen.extend([*os.listdir(root / "store"), *sorted(os.listdir(tree))])
+        (room / "made").write_text("by the check")
+        raise Rejected("package_check_failed", "it does not run")
+
+    store = FolderStore(root, unpack, check=failing)
+    with pytest.raises(Rejected, match="it does not run"):
+        await checked(store, tmp_path)
+    assert seen == ["README", "VERSION", "bin", "share"]
+    assert (store.receipts(), everything(root, "staging", "trash")) == ([], set())
+
+
+async def test_a_check_that_changes_its_package_is_found_out(root: Path, tmp_path: Path) -> None:
+    """Where the kernel can't keep it from that: what was compared before is compared again."""
+    store = FolderStore(root, unpack, check=lambda description, tree, room: (tree / "left").write_text("behind"))
+    with pytest.raises(Untrusted, match=r"left \(extra\)"):
+        await checked(store, tmp_path)
+    assert store.receipts() == []
+
+
+async def checked(store: FolderStore, folder: Path) -> None:
+    """Install what has a check."""
+    description, payload = a_package(folder)
+    manifest = structs.replace(description.manifest, check=Check(("bin/serve",), "1.0.0"))
+    async with store.locked("caddy"):
+        await store.install(structs.replace(description, manifest=manifest), payload, "main", "tuf")
 
 
 async def test_a_file_shared_with_the_outside_is_refused(root: Path, tmp_path: Path) -> None:

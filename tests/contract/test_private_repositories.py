@@ -49,7 +49,7 @@ async def brought(yard: Yard, url: str, credentials: Credentials = Credentials()
     description = await reader.describe(OFFER)
     fetcher = FolderFetcher(yard.home / "downloads")
     payload = description.payload
-    file = await fetcher.fetch(reader.source(description), payload.size, payload.sha256, lambda there: None)
+    file = await fetcher.fetch(reader.sources(payload)[0], payload.size, payload.sha256, lambda there: None)
     return Path(file).read_bytes()
 
 

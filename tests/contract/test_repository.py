@@ -104,7 +104,7 @@ async def test_a_description_leads_to_the_payload_it_describes(case: Case) -> No
     """What lies at the source has the size and the digest that were told."""
     description = await case.repository.describe(Offer("caddy", "2.11.7", "any"))
     assert (description.manifest.name, description.manifest.version) == ("caddy", "2.11.7")
-    source = case.repository.source(description)
+    (source,) = case.repository.sources(description.payload)
     assert source.headers == {}
     with await asyncio.to_thread(urllib.request.urlopen, source.url) as answer:
         data = answer.read()

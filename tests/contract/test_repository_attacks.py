@@ -490,7 +490,7 @@ async def test_credentials_go_to_their_origin_and_no_other(
     assert [(path, headers.get("Authorization")) for path, headers in other.seen] == [
         ("metadata/1.snapshot.json", None)
     ]
-    assert reader.source(description).headers == {"Authorization": expected}
+    assert reader.sources(description.payload)[0].headers == {"Authorization": expected}
     assert "secret" not in repr(credentials)
     assert "t0ken" not in repr(credentials)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from tuf.api.metadata import MetaFile, Targets
+from tuf.api.metadata import Targets
 
 from beeyard.adapters.repositories import refusals
 from beeyard.adapters.repositories.publishing import promote, publish, sign
@@ -31,16 +31,11 @@ def yard(tmp_path: Path) -> Yard:
 
 def change(yard: Yard, role: str, age: timedelta = timedelta(), spoil: Callable[[bytes], bytes] = bytes) -> Targets:
     """The next version of a role, so old or so spoiled, in a state that is signed as it has to be."""
-    found, snapshot = yard.role(role), yard.snapshot()
-    found.version += 1
+    found = yard.role(role)
     found.expires = utc() + timedelta(days=365) - age
-    data = yard.forge(role, found)
-    snapshot.version += 1
-    snapshot.meta[f"{role}.json"] = MetaFile.from_data(found.version, data, ["sha256"])
-    file = yard.workshop.file(role)
+    data, file = yard.renew(role, found), yard.workshop.file(role)
     assert file
     file.write_bytes(spoil(data))
-    yard.forge_state(snapshot, snapshot.version)
     return found
 
 

@@ -7,7 +7,7 @@ be its output:
 - `…` stands for anything, within a line and for whole lines;
 - dates, times, amounts of time and memory, and numbers of three digits and more stand for any other; so does the number
   of spaces, and the folder is called /srv/app, with the state folder `s` in it;
-- a command that only looks (`beeyard ps`, `why`, `show`, `logs`) is asked again until it shows that;
+- a command that only looks (`beeyard ps`, `why`, `show`, `logs`, `rollout status`) is asked again until it shows that;
 - exit codes are 0, but where the next command is `echo $?`.
 """
 
@@ -28,13 +28,13 @@ BIN = Path(sys.executable).parent
 MARK = "@@@"
 RUN = (
     *("clients", "http-api", "kinds", "lifetimes", "limits", "modules", "older-files", "order", "packages", "probes"),
-    *("reload", "wasm"),
+    *("reload", "updates", "wasm"),
 )
 MASTER_RUNS = ("http-api",)
 """Pages that begin where a master runs; the others bring it up."""
 
 _NAME = re.compile(r"(?:#|;;) ([\w-]+\.\w+)\n")
-_LOOK = re.compile(r"beeyard (ps|why|show|logs)\b")
+_LOOK = re.compile(r"beeyard (ps|why|show|logs|rollout status(?! --follow))\b")
 _TIME = r"(?:less than )?\d+(\.\d+)?(ms|s|m|h)\b"
 _ANY = re.compile(rf"\d+-\d\d-\d\d|\d\d:\d\d:\d\d|\d+(\.\d+)? [KMG]B|{_TIME}( {_TIME})*|\d{{3,}}")
 

@@ -15,10 +15,13 @@ from beeyard.ports.invitations import Invitations
 from beeyard.sdk.notify import REGISTRATION, SOCKET, URL
 from beeyard.sdk.terms import TERMS
 
-OTHERS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
+OTHERS = frozenset(
+    {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID"}
+)
 """What Beeyard itself was given by the service manager that started it; no worker may speak in its name."""
 EVERYWHERE = ("process", "module", "wasm", "docker", "kubernetes")
 ON_THIS_HOST = ("process", "module")
+LISTENS = "`listen:` at an endpoint"
 PROGRAMS = ("process", "docker", "kubernetes")
 
 
@@ -43,6 +46,9 @@ TABLE = (
         ("process", "module", "docker", "kubernetes"),
         "`endpoints:`",
     ),
+    Variable("LISTEN_FDS", "how many listening sockets it was given, from descriptor 3 on", ("process",), LISTENS),
+    Variable("LISTEN_FDNAMES", "their endpoints, with `:` between them", ("process",), LISTENS),
+    Variable("LISTEN_PID", "its own process id: whoever has another was not meant", ("process",), LISTENS),
     Variable("BEEYARD_PACKAGE", "the folder of the package it runs from", ("process", "docker"), "`package:`"),
     Variable(
         "BEEYARD_PACKAGE_<NAME>", "the folder of a package that this one needs", ("process", "docker"), "`package:`"
