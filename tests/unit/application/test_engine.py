@@ -536,6 +536,7 @@ class Storm:
         """All is well for a while, and everybody got an answer."""
         self.heal()
         await self.world.clock.run(3.0)
+        await settle()  # What was due at that very moment is saved as well.
         await asyncio.gather(*self.asked)
 
 
