@@ -11,6 +11,7 @@ from beeyard.adapters.providers.process.counters import AWAKE, SLICE, SPENT, WHO
 from beeyard.adapters.providers.process.kept import Kept
 from beeyard.launcher.kernel import Identity
 from beeyard.ports.provider import Reading
+from tests.descriptors import opened
 
 ONE, TWO = Identity(101, 1), Identity(102, 1)
 
@@ -148,13 +149,13 @@ def test_where_one_has_no_cgroup_only_a_look_tells(groups: Groups, monkeypatch: 
 def test_a_thousand_attempts_later_no_file_is_left_open(groups: Groups) -> None:
     """A file is given back with its attempt, and all with the last one."""
     look = Looker()
-    before = len(os.listdir("/proc/self/fd"))
+    before = opened()
     for number in range(1000):
         groups.use(f"{number}@1", 0)
         look([Identity(number, 1)])
-        assert len(os.listdir("/proc/self/fd")) <= before + 2
+        assert (opened() - before).total() <= 2
     look.counters.forget()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not opened() - before
 
 
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 2000])
@@ -219,10 +220,10 @@ def test_without_descriptors_half_of_the_kept_ones_is_given_back(
 
 def test_files_go_with_who_kept_them(tmp_path: Path) -> None:
     """A master that was one of several in its process leaves none."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = opened()
     made = Kept(most=100)
     for path in files(tmp_path, 5):
         made.read(path)
-    assert len(os.listdir("/proc/self/fd")) == before + 5
+    assert (opened() - before).total() == 5
     del made
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not opened() - before

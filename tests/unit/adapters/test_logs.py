@@ -18,6 +18,7 @@ from beeyard.adapters.logs import MISSING, ROOM, STREAMS, FileLogs
 from beeyard.launcher.logfile import LogFile
 from beeyard.launcher.paths import Paths
 from beeyard.ports.logs import LogLine, Stream
+from tests.descriptors import opened
 
 
 class Writer:
@@ -222,7 +223,7 @@ async def test_remove_deletes_the_folder_and_is_harmless_twice(yard: Yard) -> No
 async def test_following_leaves_no_descriptor_open(yard: Yard) -> None:
     """Also when it is cancelled while it waits."""
     yard.writer("web").write(b"one\n", 10.0)
-    before = len(os.listdir("/proc/self/fd"))
+    before = opened()
     lines = yard.follow("web", "nobody")
     await taken(lines, 1)
     waiting = asyncio.ensure_future(anext(lines))
@@ -230,7 +231,7 @@ async def test_following_leaves_no_descriptor_open(yard: Yard) -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not opened() - before
 
 
 async def test_the_newest_lines_of_one_stream_are_not_hidden_by_the_other(yard: Yard) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 
 from beeyard.launcher.passing import MOST, Outgoing, close, receive
+from tests.descriptors import opened
 
 COUNT = 2 * MOST + 5
 
@@ -21,8 +22,8 @@ def test_no_message_overtakes_its_file(size: int) -> None:
     with left, right:
         left.setblocking(False)
         outgoing, files, data = Outgoing(), deque[int](), b""
+        before = opened()
         made = os.memfd_create("test")
-        before = len(os.listdir("/proc/self/fd"))
         for _ in range(COUNT):
             outgoing.add(b"x" * size, [made])
         os.close(made)
@@ -34,26 +35,26 @@ def test_no_message_overtakes_its_file(size: int) -> None:
         assert (len(data), len(files)) == (size * COUNT, COUNT)
         assert not any(map(os.get_inheritable, files))
         close(files)
-        assert len(os.listdir("/proc/self/fd")) == before - 1
+        assert not opened() - before
 
 
 def test_what_was_not_sent_is_closed() -> None:
     """Whoever it was meant for is gone."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = opened()
     outgoing = Outgoing()
     outgoing.add(b"x", [0])
     outgoing.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not opened() - before
 
 
 def test_what_can_not_be_duplicated_is_not_queued() -> None:
     """Nor is the message that speaks of it, nor stays open what could be."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = opened()
     outgoing = Outgoing()
     with pytest.raises(OSError, match="Bad file descriptor"):
         outgoing.add(b"x", [0, 10**6])
     assert not outgoing.data
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not opened() - before
 
 
 def test_a_file_for_which_there_is_no_room_is_an_error() -> None:

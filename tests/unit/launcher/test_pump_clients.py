@@ -12,6 +12,7 @@ from beeyard.launcher import pump
 from beeyard.launcher.paths import Paths
 from beeyard.launcher.protocol import Message, Unpacker, pack
 from beeyard.launcher.pump_clients import Client, Clients
+from tests.descriptors import opened
 
 NOWHERE = 10**6
 """A descriptor that can't be duplicated: the same error as where there is no room for one more."""
@@ -36,9 +37,9 @@ def test_who_can_not_be_given_its_files_is_lost_alone(tmp_path: Path) -> None:
 
     path = tmp_path / "pump.sock"
     with closing(Clients(str(path), answer)) as clients:
-        before = len(os.listdir("/proc/self/fd"))
+        before = opened()
         assert ask(clients, path, "kept") == b""
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert not opened() - before
         assert Unpacker().feed(ask(clients, path, "stats")) == [{"re": 1, "ok": True}]
 
 
@@ -75,11 +76,11 @@ def test_sockets_that_are_kept_count_as_open_files(kept: Kept) -> None:
     """One more is refused and closed, as is a worker; what is there can be said anew, room that was made is used."""
     full = {"error": "[Errno 24] 0 workers and 2 sockets fill the limit of 131 open files"}
     assert [kept.keep(name) for name in "ab"] == [{"ok": True}] * 2
-    before = len(os.listdir("/proc/self/fd"))
+    before = opened()
     assert kept.keep("c") == full
     assert kept.ask("watch", worker="x", max_size=0, max_files=0) == full
     assert kept.keep("a") == {"ok": True}
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not opened() - before
     assert kept.ask("lose", owner="web", name="b") == {"ok": True}
     assert kept.keep("c") == {"ok": True}
     assert [entry["name"] for entry in kept.ask("kept")["sockets"]] == ["a", "c"]

@@ -14,6 +14,7 @@ import pytest
 
 from beeyard.launcher.refusals import SpawnFailed
 from beeyard.launcher.sockets import Sockets
+from tests.descriptors import opened
 
 TWO = """
 import socket
@@ -147,11 +148,11 @@ def test_each_of_two_is_taken_back_under_its_own_name(
 ) -> None:
     """Although another port would do for either; nothing else of that process stays open here."""
     of = dict(zip(("http", "admin"), ports, strict=True))
-    before = len(os.listdir("/proc/self/fd"))
+    before = opened()
     wishes = [wish(name, port=of[name] if known else 0, any=True) for name in order]
     sockets.want("web.1", wishes)
     assert sockets.ports("web.1", wishes) == of
-    assert len(os.listdir("/proc/self/fd")) == before + 2
+    assert (opened() - before).total() == 2
 
 
 def test_a_fixed_port_is_taken_back_wherever_it_lies(sockets: Sockets, ports: tuple[int, int]) -> None:
@@ -171,10 +172,10 @@ def left(name: str, *users: str) -> tuple[dict[str, Any], int]:
 
 def test_who_was_removed_before_a_predecessors_sockets_were_there_has_none(sockets: Sockets, kept: Kept) -> None:
     """Of those that nobody else has: they are closed here and given up there."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = opened()
     sockets.release("web.1")
     sockets.want("web.2", [wish("http")])
     sockets.take([left("http", "web.1", "web.2"), left("alone", "web.1"), left("admin", "web.1", "web.3")])
     assert kept.lost == [("web", "alone")]
     assert {held.name: held.users for held in sockets} == {"http": {"web.2"}, "admin": {"web.3"}}
-    assert len(os.listdir("/proc/self/fd")) == before + 2
+    assert (opened() - before).total() == 2
