@@ -24,11 +24,9 @@ from beeyard.adapters.resolvers.pubgrub import PubgrubResolver
 from beeyard.adapters.wheels import unpacking as environments
 from beeyard.adapters.wheels.opening import opened as wheels_opened
 from beeyard.adapters.wheels.shelf import Shelf as Wheels
-from beeyard.domain.packages import Platform
 from beeyard.domain.sources import Credentials, RepositorySpec
 from beeyard.entrypoints import package_folder
 from beeyard.entrypoints.cli.building import build, build_image
-from beeyard.ports.fetcher import Fetcher
 from beeyard.ports.package_manager import Installed, Offered, PackageManager
 from beeyard.ports.repository import Repository
 from tests import debs, registries, rpms
@@ -110,12 +108,12 @@ class Oci(Bench):
         self.manager = self.made()
 
     def made(self) -> OciManager:
-        async def opened(spec: RepositorySpec, platform: Platform) -> Shelf:
-            return Shelf(spec, Registry(spec), platform)
+        async def opened(spec: RepositorySpec) -> Shelf:
+            return Shelf(spec, Registry(spec), HERE)
 
         root = self.home / "packages"
         store = FolderStore(root, unpacking.unpack)
-        return OciManager(root, lambda root: store, FolderFetcher(root / "dl"), HERE, opened)
+        return OciManager(root, lambda root: store, FolderFetcher(root / "dl"), opened)
 
     def image(self, tag: str = "1.0", *layers: bytes, **more: Any) -> str:
         """Push one as `hello`. The digest of its manifest."""
@@ -237,12 +235,13 @@ class Python(Bench):
     copies = True
 
     def made(self) -> PythonManager:
-        async def opened(spec: RepositorySpec, fetcher: Fetcher) -> Wheels:
+        root = self.home / "packages"
+        store, fetcher = FolderStore(root, environments.unpack), FolderFetcher(root / "dl")
+
+        async def opened(spec: RepositorySpec) -> Wheels:
             return await wheels_opened(spec, HERE, PubgrubResolver(), fetcher)
 
-        root = self.home / "packages"
-        store = FolderStore(root, environments.unpack)
-        return PythonManager(root, lambda root: store, FolderFetcher(root / "dl"), opened)
+        return PythonManager(root, lambda root: store, fetcher, opened)
 
     async def offered(self, name: str = "hello") -> list[Offered]:
         """Of a new manager, that remembers nothing."""

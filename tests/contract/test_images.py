@@ -267,13 +267,13 @@ from beeyard.adapters.package_store import FolderStore
 from beeyard.adapters.packages.oci import OciManager
 from beeyard.domain.sources import RepositorySpec
 
-async def opened(spec, platform):
-    return Shelf(spec, Registry(spec), platform)
+async def opened(spec):
+    return Shelf(spec, Registry(spec), "linux-x86_64")
 
 async def pull():
     root, spec = Path(sys.argv[1]), decode(sys.stdin.buffer.read(), type=RepositorySpec)
     store = lambda root: FolderStore(root, unpacking.unpack)
-    manager = OciManager(root, store, FolderFetcher(root / "dl"), "linux-x86_64", opened)
+    manager = OciManager(root, store, FolderFetcher(root / "dl"), opened)
     (found,) = await manager.offers(spec, "hello")
     await manager.install(spec, found, lambda done: print(done, flush=True))
 

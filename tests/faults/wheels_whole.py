@@ -20,7 +20,6 @@ from beeyard.adapters.wheels.opening import opened
 from beeyard.adapters.wheels.shelf import Shelf
 from beeyard.adapters.wheels.unpacking import unpack
 from beeyard.domain.sources import RepositorySpec
-from beeyard.ports.fetcher import Fetcher
 from tests.faults import whole
 from tests.faults.whole import Whole
 from tests.wheels import a_wheel
@@ -56,7 +55,7 @@ class Wheels(Whole):
     async def _look(self) -> None:
         """What each version is once it is installed."""
         manager = self.manager()
-        shelf, tell = await manager._shelf(self.spec), lambda done: None
+        shelf, tell = await manager._shelves.get(self.spec), lambda done: None
         for version in await shelf.versions("caddy"):
             (self.root / "dl").mkdir(parents=True, exist_ok=True)
             async with manager._environments.unpackable(shelf, version, tell) as (description, _):
@@ -66,10 +65,12 @@ class Wheels(Whole):
         return FolderStore(self.root, unpack, grace=-1.0)
 
     def manager(self) -> PythonManager:  # type: ignore[override]
-        async def shelf(spec: RepositorySpec, fetcher: Fetcher) -> Shelf:
+        fetcher = FolderFetcher(self.root / "dl")
+
+        async def shelf(spec: RepositorySpec) -> Shelf:
             return await opened(spec, "linux-x86_64", PubgrubResolver(), fetcher)
 
-        return PythonManager(self.root, lambda root: self.open(), FolderFetcher(self.root / "dl"), shelf)
+        return PythonManager(self.root, lambda root: self.open(), fetcher, shelf)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ touched, and counts only where the host's own sources are meant.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,31 +18,22 @@ from beeyard.adapters.system.manager import SystemManager
 from beeyard.adapters.system.running import Ran, run
 from beeyard.adapters.system.troubles import trouble
 from beeyard.adapters.system.versions import dpkg_key, ordered, spelled
-from beeyard.domain.packages import NAME, Platform
+from beeyard.domain.packages import NAME
 from beeyard.domain.sources import RepositorySpec
-from beeyard.ports.fetcher import Fetcher
 from beeyard.ports.package_manager import Tell
-from beeyard.ports.package_store import Damage, PackageStore
+from beeyard.ports.package_store import Damage
 
 LONGEST_INSTALL = 1800.0
 """Seconds that an install in the system may take."""
 
 
 class AptManager(SystemManager):
-    """Implements ports.package_manager.PackageManager. `system`: where the host's own packages are."""
+    """Implements ports.package_manager.PackageManager."""
 
     name = "apt"
 
-    def __init__(
-        self,
-        root: Path,
-        store: Callable[[Path], PackageStore],
-        fetcher: Fetcher,
-        platform: Platform,
-        shown: Callable[[RepositorySpec], Awaitable[RepositorySpec]],
-        system: str = "/",
-    ) -> None:
-        super().__init__(root, store, fetcher, platform, shown, Apt(system))
+    def tool(self, system: str) -> "Apt":
+        return Apt(system)
 
 
 class Apt:

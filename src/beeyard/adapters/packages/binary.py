@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from beeyard.adapters.fetcher import FolderFetcher
+from beeyard.adapters.means import PackageMeans
+from beeyard.adapters.opened import Opened
 from beeyard.adapters.packages.bringing import Bringing
 from beeyard.adapters.stored import Stored
 from beeyard.domain.errors import BeeyardError, NotFound, Unavailable, Untrusted
@@ -29,11 +31,6 @@ log = logging.getLogger("beeyard")
 
 AT_ONCE = 8
 """Descriptions asked for at the same time."""
-
-
-class _Opened(Struct):
-    spec: RepositorySpec
-    repository: Repository
 
 
 class BinaryManager(Stored):
@@ -55,11 +52,29 @@ class BinaryManager(Stored):
     ) -> None:
         super().__init__(root, store, fetcher)
         self._platform = platform
-        self._open = opened
-        self._repositories: dict[str, _Opened] = {}
+        self._repositories = Opened(opened)
         self._described: dict[tuple[str, str], Description] = {}
         self._asking = asyncio.Semaphore(AT_ONCE)
         self._bringing = Bringing(fetcher, root / "served")
+
+    @classmethod
+    def made(cls, means: PackageMeans) -> "BinaryManager":
+        """As a master has it."""
+
+        async def opened(spec: RepositorySpec) -> Repository:
+            from beeyard.adapters.repositories import repository  # TUF takes 170 ms to load.
+
+            return repository(await means.shown(spec), means.root / "trust" / spec.name)
+
+        # A master without packages has no store.
+        def store(root: Path) -> PackageStore:
+            from beeyard.adapters.archives.unpack import unpack
+            from beeyard.adapters.confined.checking import check
+            from beeyard.adapters.package_store import FolderStore
+
+            return FolderStore(root, unpack, patch=unpack, check=check)
+
+        return cls(means.root, store, FolderFetcher(means.root / "dl"), means.platform, opened)
 
     async def facts(self, repositories: Sequence[RepositorySpec]) -> list[Installed]:
         await self._bringing.serve(repositories)
@@ -86,7 +101,7 @@ class BinaryManager(Stored):
 
     async def remembered(self, repository: RepositorySpec, package: str = "") -> Remembered | None:
         try:
-            source = await self._open(repository)  # One of its own: from what is opened here nothing is installed.
+            source = await self._repositories.anew(repository)  # From what is opened here nothing is installed.
             if (at := await source.recall()) is None:
                 return None
             names = await source.packages()
@@ -104,7 +119,7 @@ class BinaryManager(Stored):
 
     async def install(self, repository: RepositorySpec, offered: Offered, tell: Tell) -> Installed:
         description = self._known(repository, offered.digest)
-        source = await self._repository(repository)
+        source = await self._repositories.get(repository)
         if (delta := await self._delta(description)) is not None:
             try:
                 installed = await self._patched(source, description, delta, tell)
@@ -153,7 +168,7 @@ class BinaryManager(Stored):
 
     async def repair(self, repository: RepositorySpec, installed: Installed, tell: Tell) -> list[Damage]:
         receipt = await self._receipt(installed)
-        source = await self._repository(repository)
+        source = await self._repositories.get(repository)
         locked = self._store.locked(installed.manifest.name)
         async with self._brought(source, receipt.description, receipt.description.payload, tell) as payload, locked:
             return await self._store.repair(receipt, payload)
@@ -164,7 +179,7 @@ class BinaryManager(Stored):
             if paper.kind == kind:
                 if what := excess(paper.size):
                     raise _wrong(description, kind, what)
-                source = await self._repository(repository)
+                source = await self._repositories.get(repository)
                 async with self._brought(source, description, paper, lambda done: None) as file:
                     data = await asyncio.to_thread(Path(file).read_bytes)
                 if what := await asyncio.to_thread(fault, description, kind, data):
@@ -189,19 +204,13 @@ class BinaryManager(Stored):
 
     async def _refreshed(self, spec: RepositorySpec) -> Repository:
         """As it is now. One that failed is opened anew the next time: what it is to be shown may have been renewed."""
-        source = await self._repository(spec)
+        source = await self._repositories.get(spec)
         try:
             await source.refresh()
         except BeeyardError:
-            self._repositories.pop(spec.name, None)
+            self._repositories.drop(spec)
             raise
         return source
-
-    async def _repository(self, spec: RepositorySpec) -> Repository:
-        known = self._repositories.get(spec.name)
-        if known is None or known.spec != spec:
-            known = self._repositories[spec.name] = _Opened(spec, await self._open(spec))
-        return known.repository
 
     async def _offered(self, source: Repository, spec: RepositorySpec, offer: Offer) -> Offered:
         named = self._named(source, spec, offer)

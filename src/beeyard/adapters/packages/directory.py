@@ -14,15 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from beeyard.adapters.archives.collect import LEFT_OUT, collect
+from beeyard.adapters.means import PackageMeans
 from beeyard.domain.errors import Invalid, NotFound, Refused, Unavailable
 from beeyard.domain.locked import Locked
 from beeyard.domain.packages import Description, Manifest, Payload, Platform, runs_on
 from beeyard.domain.sources import RepositorySpec, bound
 from beeyard.ports.package_manager import Installed, Offered, Tell
 from beeyard.ports.package_store import Damage, Depth, Reclaimed
-
-Read = Callable[[str], Manifest]
-"""What the package file of a folder says. Raises NotFound if there is none, Invalid if it is wrong."""
 
 _UNPACKED = Payload("", 0, "0" * 64)
 _Stamp = tuple[tuple[str, int, int, int, int], ...]
@@ -39,15 +37,20 @@ class _Seen(Struct, frozen=True):
 
 
 class DirectoryManager:
-    """Implements ports.package_manager.PackageManager."""
+    """Implements ports.package_manager.PackageManager. `read`: what the package file of a folder says."""
 
     name = "directory"
     settled = False
 
-    def __init__(self, read: Read, platform: Platform) -> None:
+    def __init__(self, read: Callable[[str], Manifest], platform: Platform) -> None:
         self._read = read
         self._platform = platform
         self._seen: dict[str, _Seen] = {}
+
+    @classmethod
+    def made(cls, means: PackageMeans) -> "DirectoryManager":
+        """As a master has it."""
+        return cls(means.read, means.platform)
 
     async def wake(self) -> None:
         """Nothing is ever half done."""

@@ -8,7 +8,7 @@ import ast
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -21,11 +21,10 @@ from beeyard.adapters.system.running import Ran, run
 from beeyard.adapters.system.troubles import trouble
 from beeyard.adapters.system.versions import ordered, rpm_key, spelled
 from beeyard.domain.errors import NotFound
-from beeyard.domain.packages import NAME, Platform
+from beeyard.domain.packages import NAME
 from beeyard.domain.sources import RepositorySpec
-from beeyard.ports.fetcher import Fetcher
 from beeyard.ports.package_manager import Tell
-from beeyard.ports.package_store import Damage, PackageStore
+from beeyard.ports.package_store import Damage
 
 LONGEST_INSTALL = 1800.0
 """Seconds that an install in the system may take."""
@@ -45,20 +44,12 @@ _HEADINGS = {
 
 
 class DnfManager(SystemManager):
-    """Implements ports.package_manager.PackageManager. `system`: where the host's own packages are."""
+    """Implements ports.package_manager.PackageManager."""
 
     name = "dnf"
 
-    def __init__(
-        self,
-        root: Path,
-        store: Callable[[Path], PackageStore],
-        fetcher: Fetcher,
-        platform: Platform,
-        shown: Callable[[RepositorySpec], Awaitable[RepositorySpec]],
-        system: str = "/",
-    ) -> None:
-        super().__init__(root, store, fetcher, platform, shown, Dnf(system))
+    def tool(self, system: str) -> "Dnf":
+        return Dnf(system)
 
 
 class Dnf:

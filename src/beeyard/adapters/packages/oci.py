@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from beeyard.adapters.fetcher import FolderFetcher
 from beeyard.adapters.images.described import build_digest
 from beeyard.adapters.images.layers import Layers
+from beeyard.adapters.images.store import store
+from beeyard.adapters.means import PackageMeans
+from beeyard.adapters.opened import Opened
 from beeyard.adapters.stored import Stored
 from beeyard.domain.locked import Locked
-from beeyard.domain.packages import Description, Platform, Receipt, Trust
+from beeyard.domain.packages import Description, Receipt, Trust
 from beeyard.domain.sources import RepositorySpec
 from beeyard.ports.fetcher import Fetcher
 from beeyard.ports.package_manager import Installed, Offered, Tell
@@ -25,11 +28,6 @@ from beeyard.ports.package_store import Damage, PackageStore
 
 if TYPE_CHECKING:
     from beeyard.adapters.images.shelf import Shelf, Version
-
-
-class _Opened(Struct):
-    spec: RepositorySpec
-    shelf: "Shelf"
 
 
 class OciManager(Stored):
@@ -46,37 +44,47 @@ class OciManager(Stored):
         root: Path,
         store: Callable[[Path], PackageStore],
         fetcher: Fetcher,
-        platform: Platform,
-        opened: Callable[[RepositorySpec, Platform], Awaitable["Shelf"]],
+        opened: Callable[[RepositorySpec], Awaitable["Shelf"]],
     ) -> None:
         super().__init__(root, store, fetcher)
-        self._platform = platform
-        self._open = opened
-        self._shelves: dict[str, _Opened] = {}
+        self._shelves = Opened(opened)
         self._layers = Layers(root, fetcher)
+
+    @classmethod
+    def made(cls, means: PackageMeans) -> "OciManager":
+        """As a master has it."""
+
+        async def opened(spec: RepositorySpec) -> "Shelf":
+            from beeyard.adapters.images.registry import Registry  # Only who has images needs what asks for them.
+            from beeyard.adapters.images.shelf import Shelf
+
+            return Shelf(spec, Registry(await means.shown(spec)), means.platform)
+
+        root = means.root / cls.name
+        return cls(root, store, FolderFetcher(root / "dl"), opened)
 
     async def facts(self, repositories: Sequence[RepositorySpec]) -> list[Installed]:
         return [self._pullable(receipt, repositories) for receipt in await self._receipts()]
 
     async def offers(self, repository: RepositorySpec, package: str) -> list[Offered]:
-        shelf = await self._shelf(repository)
+        shelf = await self._shelves.get(repository)
         return [_offered(one, repository) for one in await shelf.versions(package)]
 
     async def former(self, repository: RepositorySpec, locked: Locked) -> Offered | None:
         """Its tag was moved, say. What the tag named then is still there by its digest, unless the registry swept."""
-        shelf = await self._shelf(repository)
+        shelf = await self._shelves.get(repository)
         found = await shelf.former(locked.name, locked.version, locked.source, locked.digest)
         return _offered(found, repository) if found else None
 
     async def catalog(self, repository: RepositorySpec) -> list[str]:
-        shelf = await self._shelf(repository)
+        shelf = await self._shelves.get(repository)
         return [name for name in await shelf.registry.images() if "/" not in name]
 
     async def remembered(self, repository: RepositorySpec, package: str = "") -> None:
         """A tag may mean something else by now: nothing that was said before is still good."""
 
     async def install(self, repository: RepositorySpec, offered: Offered, tell: Tell) -> Installed:
-        shelf = await self._shelf(repository)
+        shelf = await self._shelves.get(repository)
         receipts = [one for one in await self._receipts() if self._digest(one.description) == offered.digest]
         known = [one.description.payload.sha256 for one in receipts]
         image = await shelf.build(offered.manifest, offered.digest, known)
@@ -92,17 +100,11 @@ class OciManager(Stored):
         receipt = await self._receipt(installed)
         if not await self._store.verify(receipt, "digests"):
             return []
-        shelf = await self._shelf(repository)
+        shelf = await self._shelves.get(repository)
         image = await shelf.image(installed.manifest.name, receipt.description.payload.sha256)
         locked = self._store.locked(installed.manifest.name)
         async with self._layers.unpackable(shelf, image, installed.manifest, tell) as (_, payload), locked:
             return await self._store.repair(receipt, payload)
-
-    async def _shelf(self, spec: RepositorySpec) -> "Shelf":
-        known = self._shelves.get(spec.name)
-        if known is None or known.spec != spec:
-            known = self._shelves[spec.name] = _Opened(spec, await self._open(spec, self._platform))
-        return known.shelf
 
     def _digest(self, description: Description) -> str:
         """Of the package that an image is under this name."""

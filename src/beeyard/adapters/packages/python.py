@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
+from beeyard.adapters.fetcher import FolderFetcher
+from beeyard.adapters.means import PackageMeans
+from beeyard.adapters.opened import Opened
 from beeyard.adapters.stored import Stored
 from beeyard.adapters.wheels.environments import Environments
 from beeyard.domain.errors import Refused
@@ -29,11 +30,6 @@ TRUST: Trust = "checksum"
 """An index vouches for what it lists by digest, and nobody for the index."""
 
 
-class _Opened(Struct):
-    spec: RepositorySpec
-    shelf: "Shelf"
-
-
 class PythonManager(Stored):
     """Implements ports.package_manager.PackageManager.
 
@@ -49,28 +45,46 @@ class PythonManager(Stored):
         root: Path,
         store: Callable[[Path], PackageStore],
         fetcher: Fetcher,
-        opened: Callable[[RepositorySpec, Fetcher], Awaitable["Shelf"]],
+        opened: Callable[[RepositorySpec], Awaitable["Shelf"]],
     ) -> None:
         super().__init__(root, store, fetcher)
-        self._open = opened
-        self._shelves: dict[str, _Opened] = {}
+        self._shelves = Opened(opened)
         self._environments = Environments(root, fetcher)
+
+    @classmethod
+    def made(cls, means: PackageMeans) -> "PythonManager":
+        """As a master has it."""
+        root = means.root / cls.name
+        fetcher = FolderFetcher(root / "dl")
+
+        async def opened(spec: RepositorySpec) -> "Shelf":
+            from beeyard.adapters.wheels.opening import opened  # Only who has wheels needs what asks for them.
+
+            return await opened(await means.shown(spec), means.platform, means.resolver(), fetcher)
+
+        def store(root: Path) -> PackageStore:
+            from beeyard.adapters.package_store import FolderStore
+            from beeyard.adapters.wheels.unpacking import unpack
+
+            return FolderStore(root, unpack)
+
+        return cls(root, store, fetcher, opened)
 
     async def facts(self, repositories: Sequence[RepositorySpec]) -> list[Installed]:
         return [self._installed(receipt) for receipt in await self._receipts()]
 
     async def offers(self, repository: RepositorySpec, package: str) -> list[Offered]:
-        shelf = await self._shelf(repository)
+        shelf = await self._shelves.get(repository)
         return [_offered(one, repository) for one in await shelf.versions(package)]
 
     async def former(self, repository: RepositorySpec, locked: Locked) -> Offered | None:
         """What it needs is newer by now, say. The wheels that were locked are still there, as a rule."""
-        shelf = await self._shelf(repository)
+        shelf = await self._shelves.get(repository)
         found = await shelf.former(locked.name, locked.version, locked.source, locked.digest)
         return _offered(found, repository) if found else None
 
     async def catalog(self, repository: RepositorySpec) -> list[str]:
-        return await (await self._shelf(repository)).names()
+        return await (await self._shelves.get(repository)).names()
 
     async def remembered(self, repository: RepositorySpec, package: str = "") -> None:
         """Nothing of what an index said is kept."""
@@ -80,7 +94,7 @@ class PythonManager(Stored):
             if self._digest(receipt.description) == offered.digest and not await self._store.verify(receipt, "receipt"):
                 await self._environments.forget(offered.source)
                 return self._installed(receipt)
-        shelf, manifest, store = await self._shelf(repository), offered.manifest, self._store
+        shelf, manifest, store = await self._shelves.get(repository), offered.manifest, self._store
         version = await shelf.build(manifest.name, manifest.version, offered.source, offered.digest)
         locked = store.locked(manifest.name)
         async with self._environments.unpackable(shelf, version, tell) as (description, payload), locked:
@@ -96,19 +110,13 @@ class PythonManager(Stored):
         if not await self.verify(installed, "digests"):
             await self._environments.forget(receipt.description.payload.name)
             return []
-        shelf, manifest, written = await self._shelf(repository), installed.manifest, receipt.description
+        shelf, manifest, written = await self._shelves.get(repository), installed.manifest, receipt.description
         version = await shelf.build(manifest.name, manifest.version, written.payload.name, installed.digest)
         locked = self._store.locked(manifest.name)
         async with self._environments.unpackable(shelf, version, tell) as (description, payload), locked:
             if description.digest != written.digest:
                 raise _other_python(installed, receipt)
             return await self._store.repair(receipt, payload)
-
-    async def _shelf(self, spec: RepositorySpec) -> "Shelf":
-        known = self._shelves.get(spec.name)
-        if known is None or known.spec != spec:
-            known = self._shelves[spec.name] = _Opened(spec, await self._open(spec, self._fetcher))
-        return known.shelf
 
     def _digest(self, description: Description) -> str:
         """Of the build, not of its files: where Python lies on this host is among those."""

@@ -5,10 +5,15 @@ into the system by the tool that belongs to it. Which tool that is, is not known
 import asyncio
 import os
 import shutil
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
+from beeyard.adapters.fetcher import FolderFetcher
 from beeyard.adapters.images.described import build_digest
+from beeyard.adapters.images.store import store
+from beeyard.adapters.means import PackageMeans
 from beeyard.adapters.package_store.locks import waited
 from beeyard.adapters.stored import Stored
 from beeyard.adapters.system.build import Build, Tool
@@ -28,7 +33,8 @@ PATIENCE = 300.0
 
 
 class SystemManager(Stored):
-    """Implements ports.package_manager.PackageManager, with a tool. `shown` fills in what a repository wants to see."""
+    """Implements ports.package_manager.PackageManager, with a tool. `shown` fills in what a repository wants to see;
+    `system`: where the host's own packages are."""
 
     name: str
     settled = True
@@ -40,15 +46,25 @@ class SystemManager(Stored):
         fetcher: Fetcher,
         platform: Platform,
         shown: Callable[[RepositorySpec], Awaitable[RepositorySpec]],
-        tool: Tool,
+        system: str = "/",
     ) -> None:
         super().__init__(root, store, fetcher)
         self._platform = platform
         self._shown = shown
-        self._tool = tool
+        self._tool = tool = self.tool(system)
         self._files = PackageFiles(root, fetcher, tool)
         self._within = Within(self.name, root / "within.json", tool)
         self._builds: dict[tuple[str, str], Build] = {}
+
+    @classmethod
+    def made(cls, means: PackageMeans) -> Self:
+        """As a master has it."""
+        root = means.root / cls.name
+        return cls(root, store, FolderFetcher(root / "dl"), means.platform, means.shown)
+
+    @abstractmethod
+    def tool(self, system: str) -> Tool:
+        """That of the distribution, for the packages of this place."""
 
     async def wake(self) -> None:
         await asyncio.to_thread(self._sweep)
