@@ -20,7 +20,7 @@ from beeyard.launcher.locks import holder
 from beeyard.launcher.paths import Paths
 from beeyard.launcher.trees import MARK
 
-PATIENCE = 15.0
+PATIENCE = 45.0
 """Seconds until something that must happen is taken not to: no measure, only an end to waiting."""
 
 Row = dict[str, Any]

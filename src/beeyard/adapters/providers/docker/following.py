@@ -30,8 +30,9 @@ GRACE = 60.0
 """Seconds after which a container that was made and never started is nobody's any more."""
 FIRST_WORDS = 1.0
 """Seconds that an end is not told yet while what was written before it is copied."""
-DOUBTS = (0.02, 0.08, 0.2)
-"""Seconds between two looks at one that was killed and has a memory limit."""
+DOUBTS = (0.02, 0.08, 0.2, 0.7, 2.0)
+"""Seconds between two looks at one that somebody killed and that has a memory limit: an engine that is busy hears
+late of why."""
 REMOVED = "its container was removed by somebody else"
 
 log = logging.getLogger("beeyard")
@@ -109,11 +110,11 @@ class Following:
             if known.exit is None:
                 self._spawn(self._desk.piped(*key))
 
-    async def seen(self, container: str) -> Row:
-        """What the engine knows of it, asked again while it may not know all of its end."""
+    async def seen(self, container: str, *, killed: bool = False) -> Row:
+        """What the engine knows of it, asked again while it may not know all of its end. `killed`: by ourselves."""
         found: Row = await self._engine.ask("GET", f"containers/{container}/json")
         for pause in DOUBTS:
-            if not doubtful(found):
+            if killed or not doubtful(found):
                 break
             await asyncio.sleep(pause)
             found = await self._engine.ask("GET", f"containers/{container}/json")
@@ -201,7 +202,7 @@ class Following:
         before = self.known.get(key)
         lived = before is not None and before.lives
         with contextlib.suppress(NotFound):
-            found = await self.seen(container)
+            found = await self.seen(container, killed=before is not None and before.killed)
             known = self.known.get(key)
             removed = before is not None and known is None
             outlived = lived and known is not None and not known.lives and found["State"]["Running"]

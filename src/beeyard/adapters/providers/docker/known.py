@@ -22,8 +22,9 @@ Key = tuple[str, int]
 
 class Known(Struct):
     """One attempt's container. `exit`: how it ended, once that was told; `suspect`: its end may be one for want of
-    memory, which only another look tells; `lost`: nobody can look at it just now, and that was told; `folders`: those
-    of its control groups, where they can be read; `since`: wall-clock seconds when it was made."""
+    memory, which only another look tells; `killed`: by ourselves; `lost`: nobody can look at it just now, and that was
+    told; `folders`: those of its control groups, where they can be read; `since`: wall-clock seconds when it was made.
+    """
 
     id: str
     handle: Handle
@@ -32,6 +33,7 @@ class Known(Struct):
     paused: bool = False
     lost: bool = False
     suspect: bool = False
+    killed: bool = False
     output: asyncio.Task[None] | None = None
     copy: Output | None = None
     folders: dict[str, Path] = {}

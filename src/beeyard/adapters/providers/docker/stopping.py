@@ -54,6 +54,7 @@ class Stopping:
             if known is None or known.exit is not None:
                 return None
             try:
+                known.killed = known.killed or number == signal.SIGKILL
                 await self._send(known, number)
                 return self._following.answered(key)
             except Unavailable as error:
