@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from beeyard.domain.scaling import Metric, Scaling
 from beeyard.domain.spec import Endpoint, ProbeSpec, WorkerSpec
 from beeyard.domain.values import Duration
@@ -14,6 +16,8 @@ from tests.yard import Yard, eventually
 
 PATIENCE = 120.0
 """Seconds: CPU is read every few of them, and the machine may be busy with other things."""
+
+pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
 BURNER = """
 import sys, time
