@@ -206,25 +206,27 @@ def environment(pid: int) -> dict[bytes, bytes]:
 
     For some microseconds within execve(2) a process has none at all: who looks just then has to look again.
     """
+    looks = 0
     for pause in (*EXECVE_PAUSES, 0.0):
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
                 data = file.read()
         except OSError:
             return {}
-        if data or _has_none(pid):
+        if data or (fields := _fields(pid)) is None or _can_have_none(fields):
+            break
+        # The kernel writes down where it begins a moment before where it ends: an empty one is believed at the second
+        # look.
+        looks += int(fields[47]) == int(fields[48]) != 0
+        if looks == 2:
             break
         time.sleep(pause)
     return dict(item.split(b"=", 1) for item in data.split(b"\0") if b"=" in item)
 
 
-def _has_none(pid: int) -> bool:
-    """Whether it is known to have none: it ended, is the kernel's own, or was started with an empty one."""
-    fields = _fields(pid)
-    if fields is None or fields[0] in (b"Z", b"X"):
-        return True
-    begin, end = int(fields[47]), int(fields[48])
-    return bool(int(fields[6]) & PF_KTHREAD) or begin == end != 0
+def _can_have_none(fields: list[bytes]) -> bool:
+    """Whether it ended, or is the kernel's own."""
+    return fields[0] in (b"Z", b"X") or bool(int(fields[6]) & PF_KTHREAD)
 
 
 def children(pid: int) -> list[int]:
