@@ -244,11 +244,17 @@ def check(yard: Yard, scenario: str, when: str) -> None:
     yard.open().recover()
     for wrong in (*yard.wrong(scenario), *yard.left()):
         print(f"{when}, recovered: {wrong}")
-    try:
-        asyncio.run(_again(yard, scenario))
-    except Exception as error:
-        print(f"{when}, tried again: {error!r}")
-        return
+    end = time.monotonic() + 30.0
+    while True:
+        try:
+            asyncio.run(_again(yard, scenario))
+            break
+        except Exception as error:
+            # What the killed one had started, apt-get say, may live on for a moment, and hold its lock.
+            if "get lock" not in str(error) or time.monotonic() > end:
+                print(f"{when}, tried again: {error!r}")
+                return
+            time.sleep(0.1)
     for wrong in (*yard.wrong(scenario), *yard.left(), *yard.done(scenario)):
         print(f"{when}, tried again: {wrong}")
 

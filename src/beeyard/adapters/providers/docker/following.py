@@ -12,6 +12,8 @@ from collections.abc import Coroutine, Iterator, Mapping
 from functools import partial
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from beeyard.adapters.copying import Copying, Desk
 from beeyard.adapters.occurrences import Occurrences
 from beeyard.adapters.providers.docker.container import CREATED, ours
@@ -33,6 +35,7 @@ FIRST_WORDS = 1.0
 DOUBTS = (0.02, 0.08, 0.2, 0.7, 2.0)
 """Seconds between two looks at one that somebody killed and that has a memory limit: an engine that is busy hears
 late of why."""
+UNSURE = "perhaps by the kernel, out of memory: it has a limit, and the engine does not say"
 REMOVED = "its container was removed by somebody else"
 
 log = logging.getLogger("beeyard")
@@ -133,7 +136,8 @@ class Following:
             known.output = asyncio.get_running_loop().create_task(known.copy.run())
         if ended(state):
             if known.exit is None:
-                self._ends(key, known, exit_of(state))
+                unsure = doubtful(found) and not known.killed
+                self._ends(key, known, replace(exit_of(state), note=UNSURE) if unsure else exit_of(state))
         elif known.exit is not None:
             if state["Running"]:
                 log.warning("%s: somebody started attempt %d again after its end: killed", *key)
